@@ -1,0 +1,299 @@
+//! `Condition`: a [`RawCondition`] that waits with guards.
+
+pub(crate) mod raw;
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::lock::{ArcLockGuard, LockGuard};
+use crate::primitives::time::Instant;
+use crate::rlock::{ArcRLockGuard, RLockGuard};
+
+use raw::{RawCondition, RawWaitable};
+
+/// Lets threads that hold a lock wait until another says that something has changed.
+///
+/// 8 bytes, no allocation, no spurious wakeups. It works with the guards of [`Lock`](crate::Lock) and of
+/// [`RLock`](crate::RLock), whose every level it gives up and takes back.
+///
+/// # Examples
+///
+/// ```
+/// use raddle::{Condition, Lock};
+///
+/// static READY: Lock<bool> = Lock::new(false);
+/// static CHANGED: Condition = Condition::new();
+///
+/// std::thread::scope(|s| {
+///     s.spawn(|| {
+///         let mut ready = READY.lock();
+///         CHANGED.wait_while(&mut ready, |ready| !*ready);
+///         assert!(*ready);
+///     });
+///     *READY.lock() = true;
+///     CHANGED.notify_all();
+/// });
+/// ```
+///
+/// # Fairness
+///
+/// First come, first notified. [`notify_all`](Condition::notify_all) does not wake a herd that fights for the lock: it
+/// moves the waiters to the queue of the lock, in order.
+///
+/// # Timeouts
+///
+/// [`wait_for`](Condition::wait_for) and [`wait_until`](Condition::wait_until) say whether they were notified. The lock is
+/// held again in either case, and getting it back may take longer than the timeout. A waiter that times out leaves the
+/// queue and eats nobody's notify; one that was notified just before its deadline says true.
+///
+/// # Panics
+///
+/// All threads that wait at the same time must have come with the same lock: a wait with another one panics, with its
+/// lock still held. One lock after the other is fine.
+///
+/// # Memory ordering
+///
+/// That of the lock: what the notifier did while it held the lock, the waiter sees when it holds it again.
+///
+/// # Under loom
+///
+/// Both outcomes of every timed wait are explored.
+///
+/// # Coming from Python
+///
+/// `threading.Condition`. The lock is not part of it: each wait names it by its guard. Python's
+/// `wait_for(predicate)` is [`wait_while`](Condition::wait_while) with the sense turned round; our `wait_for` is Python's
+/// `wait(timeout)`. A notify needs no lock here, but change the predicate under the lock.
+///
+/// # Differences from `std` and `parking_lot`
+///
+/// `std::sync::Condvar` may wake spuriously and in any order. `parking_lot::Condvar` does not work with its reentrant
+/// lock, and has no `notify(n)`.
+#[derive(Default)]
+pub struct Condition {
+    raw: RawCondition,
+}
+
+/// A guard that a [`Condition`] can wait with: [`LockGuard`], [`RLockGuard`], and those that keep an `Arc`.
+pub trait ConditionGuard: sealed::Sealed {
+    /// What a predicate is shown: `&mut T` by the guards of a [`Lock`](crate::Lock), `&T` by those of an
+    /// [`RLock`](crate::RLock).
+    type Data<'d>
+    where
+        Self: 'd;
+
+    #[doc(hidden)]
+    fn data(&mut self) -> Self::Data<'_>;
+}
+
+mod sealed {
+    use super::RawWaitable;
+
+    pub trait Sealed {
+        type Raw: RawWaitable;
+
+        fn raw(&self) -> &Self::Raw;
+        fn end_access(&mut self);
+        fn begin_access(&mut self);
+    }
+}
+
+macro_rules! condition_guard {
+    ($($Guard:ty, $Raw:ty, $Data:ty, |$guard:ident| $data:expr;)*) => {$(
+        impl<T: ?Sized> ConditionGuard for $Guard {
+            type Data<'d> = $Data where Self: 'd;
+
+            fn data(&mut self) -> Self::Data<'_> {
+                let $guard = self;
+                $data
+            }
+        }
+
+        impl<T: ?Sized> sealed::Sealed for $Guard {
+            type Raw = $Raw;
+
+            fn raw(&self) -> &$Raw {
+                <$Guard>::raw(self)
+            }
+
+            fn end_access(&mut self) {
+                <$Guard>::end_access(self);
+            }
+
+            #[cfg_attr(feature = "loom", track_caller)]
+            fn begin_access(&mut self) {
+                <$Guard>::begin_access(self);
+            }
+        }
+    )*};
+}
+
+condition_guard! {
+    LockGuard<'_, T>, crate::raw::RawLock, &'d mut T, |guard| &mut **guard;
+    ArcLockGuard<T>, crate::raw::RawLock, &'d mut T, |guard| &mut **guard;
+    RLockGuard<'_, T>, crate::raw::RawRLock, &'d T, |guard| &**guard;
+    ArcRLockGuard<T>, crate::raw::RawRLock, &'d T, |guard| &**guard;
+}
+
+impl Condition {
+    crate::primitives::const_fn! {
+        /// A condition that nobody waits for.
+        #[inline]
+        pub const fn new() -> Condition {
+            Condition { raw: RawCondition::new() }
+        }
+    }
+
+    /// Gives up the lock and blocks until notified; then takes the lock back. Of an [`RLock`](crate::RLock) it gives up
+    /// every level and takes as many back.
+    ///
+    /// # Panics
+    ///
+    /// If other threads wait with another lock. The lock is still held then.
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn wait<G: ConditionGuard>(&self, guard: &mut G) {
+        self.wait_deadline(guard, Deadline::Never, "Condition::wait");
+    }
+
+    /// [`wait`](Condition::wait), for `timeout` at most. Says whether it was notified.
+    ///
+    /// ```
+    /// # use raddle::{Condition, Lock};
+    /// # use std::time::Duration;
+    /// let (lock, condition) = (Lock::new(()), Condition::new());
+    /// let mut guard = lock.lock();
+    /// assert!(!condition.wait_for(&mut guard, Duration::from_millis(2)));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Condition::wait).
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn wait_for<G: ConditionGuard>(&self, guard: &mut G, timeout: Duration) -> bool {
+        self.wait_deadline(guard, Deadline::after(timeout), "Condition::wait_for")
+    }
+
+    /// [`wait`](Condition::wait), until `deadline` at most. Says whether it was notified.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Condition::wait).
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn wait_until<G: ConditionGuard>(&self, guard: &mut G, deadline: Instant) -> bool {
+        self.wait_deadline(guard, Deadline::At(deadline), "Condition::wait_until")
+    }
+
+    /// Waits for as long as `predicate` says true. It is asked with the lock held: first before any waiting, then after
+    /// each notify. If it panics, the panic goes on with the lock held.
+    ///
+    /// The predicate is shown the data: `&mut T` of a `Lock<T>`, `&T` of an `RLock<T>`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Condition::wait).
+    #[doc(alias = "wait_for")]
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn wait_while<G: ConditionGuard>(&self, guard: &mut G, predicate: impl FnMut(G::Data<'_>) -> bool) {
+        self.wait_while_deadline(guard, predicate, Deadline::Never, "Condition::wait_while");
+    }
+
+    /// [`wait_while`](Condition::wait_while), for `timeout` at most, all retries together. Says whether the predicate
+    /// has become false: it is asked once more after the timeout.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Condition::wait).
+    #[doc(alias = "wait_for")]
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn wait_while_for<G: ConditionGuard>(
+        &self,
+        guard: &mut G,
+        predicate: impl FnMut(G::Data<'_>) -> bool,
+        timeout: Duration,
+    ) -> bool {
+        self.wait_while_deadline(guard, predicate, Deadline::after(timeout), "Condition::wait_while_for")
+    }
+
+    /// [`wait_while`](Condition::wait_while), until `deadline` at most. Says whether the predicate has become false.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Condition::wait).
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn wait_while_until<G: ConditionGuard>(
+        &self,
+        guard: &mut G,
+        predicate: impl FnMut(G::Data<'_>) -> bool,
+        deadline: Instant,
+    ) -> bool {
+        self.wait_while_deadline(guard, predicate, Deadline::At(deadline), "Condition::wait_while_until")
+    }
+
+    /// Notifies the thread that has waited longest; says whether there was one. A notify of nobody is not remembered.
+    #[doc(alias = "notify")]
+    #[inline]
+    pub fn notify_one(&self) -> bool {
+        self.raw.notify_one()
+    }
+
+    /// Notifies the `n` threads that have waited longest, or all if they are fewer; says how many they were.
+    #[inline]
+    pub fn notify(&self, n: usize) -> usize {
+        self.raw.notify(n)
+    }
+
+    /// Notifies every thread that waits; says how many they were. They get the lock one by one, longest waiting first.
+    #[inline]
+    pub fn notify_all(&self) -> usize {
+        self.raw.notify_all()
+    }
+
+    /// Waits with `deadline`, which callers with several waits in one call keep across them.
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(crate) fn wait_deadline<G: ConditionGuard>(
+        &self,
+        guard: &mut G,
+        deadline: Deadline,
+        call: &'static str,
+    ) -> bool {
+        /// Begins the guard's access again, also if the wait panics: the lock is held in either case.
+        struct BeginAccess<'g, G: ConditionGuard>(&'g mut G);
+
+        impl<G: ConditionGuard> Drop for BeginAccess<'_, G> {
+            fn drop(&mut self) {
+                self.0.begin_access();
+            }
+        }
+
+        guard.end_access();
+        let guard = BeginAccess(guard);
+        self.raw.wait_deadline(guard.0.raw(), deadline, call)
+    }
+
+    #[cfg_attr(feature = "loom", track_caller)]
+    fn wait_while_deadline<G: ConditionGuard>(
+        &self,
+        guard: &mut G,
+        mut predicate: impl FnMut(G::Data<'_>) -> bool,
+        deadline: Deadline,
+        call: &'static str,
+    ) -> bool {
+        let mut in_time = true;
+        loop {
+            if !predicate(guard.data()) {
+                return true;
+            }
+            if !in_time {
+                return false;
+            }
+            in_time = self.wait_deadline(guard, deadline, call);
+        }
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Condition { .. }")
+    }
+}

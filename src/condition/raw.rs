@@ -1,0 +1,333 @@
+//! The condition variable: one word that says with which lock its waiters came.
+//!
+//! # The state word
+//!
+//! ```text
+//! null     nobody waits
+//! a lock   somebody waits in the condition's queue, and gave up this lock to do so
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. The word is written under the condition's queue lock only, and is non-null exactly while a thread is in the
+//!    queue. (Two callbacks therefore may look at the word *and* do one thing more: it can't change meanwhile.)
+//! 2. While the word is non-null, the lock that it points to is alive: the thread in the queue borrows it.
+//! 3. A waiter enters the queue before it gives up the lock. So whoever changes the predicate under the lock and then
+//!    notifies finds every waiter that has seen the old predicate.
+//! 4. A waiter that a notify has taken from the queue was notified, whatever becomes of its deadline; one that timed
+//!    out has left the queue and eats no notify.
+//!
+//! # Notify
+//!
+//! ```text
+//! lock held   move the waiters to the queue of the lock: its unlocks wake them, one by one
+//! lock free   wake the first, move the rest behind it
+//! ```
+//!
+//! A woken waiter would only queue for the lock that the notifier still holds; moving it there saves that round trip
+//! and the herd. The idea is the kernel's `FUTEX_CMP_REQUEUE`; this use of it is WebKit's (Filip Pizlo, "Locking in
+//! WebKit", 2016), as in `parking_lot`.
+
+use core::cell::Cell;
+use core::fmt;
+use core::ptr;
+use core::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::{NotLocked, NotOwner};
+use crate::lock::raw::{self, RawLock};
+use crate::primitives::atomic::{AtomicPtr, Ordering};
+use crate::primitives::const_fn;
+use crate::primitives::parking::{self, ParkResult, RequeueOp, Unparked};
+use crate::primitives::time::Instant;
+use crate::rlock::raw::RawRLock;
+
+/// A condition variable without guards: it waits on a [`RawLock`] or a [`RawRLock`].
+///
+/// # Examples
+///
+/// ```
+/// use raddle::raw::{RawCondition, RawRLock};
+/// use std::time::Duration;
+///
+/// let (lock, condition) = (RawRLock::new(), RawCondition::new());
+/// lock.lock();
+/// lock.lock();
+/// // Gives up both levels, waits, and takes both back, also after a timeout.
+/// assert_eq!(condition.wait_for(&lock, Duration::from_millis(2)), Ok(false));
+/// assert_eq!(lock.depth(), 2);
+/// ```
+///
+/// # Coming from Python
+///
+/// `threading.Condition(lock)`, with the lock named at each wait.
+pub struct RawCondition {
+    /// See the top of the file. Never followed but under the queue lock.
+    lock: AtomicPtr<RawLock>,
+}
+
+/// A lock that a [`RawCondition`] can wait on: [`RawLock`] or [`RawRLock`].
+pub trait RawWaitable: sealed::Sealed {
+    /// What a wait says when the lock is not held.
+    type NotHeld;
+
+    /// Whether the calling thread may give up this lock.
+    #[doc(hidden)]
+    fn check_held(&self) -> Result<(), Self::NotHeld>;
+
+    /// The inner lock, by which notifies know waiters.
+    #[doc(hidden)]
+    fn raw_lock(&self) -> &RawLock;
+
+    /// Gives up every level, the inner lock with it, and returns the levels.
+    #[doc(hidden)]
+    fn give_up(&self) -> u32;
+
+    /// Enters the caller, who has the inner lock again, with its levels.
+    #[doc(hidden)]
+    fn take_back(&self, levels: u32);
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::RawLock {}
+    impl Sealed for super::RawRLock {}
+}
+
+impl RawWaitable for RawLock {
+    type NotHeld = NotLocked;
+
+    fn check_held(&self) -> Result<(), NotLocked> {
+        if self.is_locked() { Ok(()) } else { Err(NotLocked) }
+    }
+
+    fn raw_lock(&self) -> &RawLock {
+        self
+    }
+
+    fn give_up(&self) -> u32 {
+        // A race of two releases is the caller's; then there is nothing left to release.
+        let _ = self.checked_unlock();
+        1
+    }
+
+    fn take_back(&self, _levels: u32) {}
+}
+
+impl RawWaitable for RawRLock {
+    type NotHeld = NotOwner;
+
+    fn check_held(&self) -> Result<(), NotOwner> {
+        if self.is_owned_by_current_thread() { Ok(()) } else { Err(NotOwner) }
+    }
+
+    fn raw_lock(&self) -> &RawLock {
+        self.inner()
+    }
+
+    fn give_up(&self) -> u32 {
+        self.release_all()
+    }
+
+    fn take_back(&self, levels: u32) {
+        RawRLock::take_back(self, levels);
+    }
+}
+
+impl RawCondition {
+    const_fn! {
+        /// A condition that nobody waits for.
+        pub const fn new() -> RawCondition {
+            RawCondition { lock: AtomicPtr::new(ptr::null_mut()) }
+        }
+    }
+
+    /// Gives up the lock, every level of it, and blocks until notified; then takes it back.
+    ///
+    /// # Errors
+    ///
+    /// If the lock is not held (a [`RawLock`]: by nobody; a [`RawRLock`]: not by the calling thread).
+    ///
+    /// # Panics
+    ///
+    /// If other threads wait for this condition with another lock. The lock is still held then.
+    pub fn wait<L: RawWaitable>(&self, lock: &L) -> Result<(), L::NotHeld> {
+        lock.check_held()?;
+        self.wait_deadline(lock, Deadline::Never, "RawCondition::wait");
+        Ok(())
+    }
+
+    /// [`wait`](RawCondition::wait), for `timeout` at most. `Ok(true)`: notified. `Ok(false)`: the timeout passed. The
+    /// lock is held again either way.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](RawCondition::wait).
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](RawCondition::wait).
+    pub fn wait_for<L: RawWaitable>(&self, lock: &L, timeout: Duration) -> Result<bool, L::NotHeld> {
+        lock.check_held()?;
+        Ok(self.wait_deadline(lock, Deadline::after(timeout), "RawCondition::wait_for"))
+    }
+
+    /// [`wait`](RawCondition::wait), until `deadline` at most. `Ok(true)`: notified. `Ok(false)`: the deadline passed. The
+    /// lock is held again either way.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](RawCondition::wait).
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](RawCondition::wait).
+    pub fn wait_until<L: RawWaitable>(&self, lock: &L, deadline: Instant) -> Result<bool, L::NotHeld> {
+        lock.check_held()?;
+        Ok(self.wait_deadline(lock, Deadline::At(deadline), "RawCondition::wait_until"))
+    }
+
+    /// Notifies the thread that has waited longest; says whether there was one. A notify of nobody is not remembered.
+    #[inline]
+    pub fn notify_one(&self) -> bool {
+        self.notify_first(false) != 0
+    }
+
+    /// Notifies the `n` threads that have waited longest, or all if they are fewer; says how many they were.
+    pub fn notify(&self, n: usize) -> usize {
+        (0..n).take_while(|_| self.notify_one()).count()
+    }
+
+    /// Notifies every thread that waits; says how many they were.
+    #[inline]
+    pub fn notify_all(&self) -> usize {
+        self.notify_first(true)
+    }
+
+    /// Whether it was notified. The caller holds `lock`, and does so again afterwards. Without time to wait it gives up
+    /// the lock all the same, so that others get their turn, and says false.
+    pub(crate) fn wait_deadline<L: RawWaitable>(
+        &self,
+        lock: &L,
+        deadline: Deadline,
+        call: &'static str,
+    ) -> bool {
+        if deadline.is_now() {
+            let levels = lock.give_up();
+            lock.raw_lock().lock();
+            lock.take_back(levels);
+            return false;
+        }
+        let wanted = ptr::from_ref(lock.raw_lock()).cast_mut();
+        let levels = Cell::new(0);
+        let notified = Cell::new(true);
+        let validate = || {
+            // Relaxed, both: the word is written under the queue lock only, and we hold it (invariant 1). It tells a
+            // notifier where to look, and hands over no data.
+            match self.lock.compare_exchange(ptr::null_mut(), wanted, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => true,
+                Err(actual) => actual == wanted,
+            }
+        };
+        // Only now, with this thread in the queue (invariant 3). The other order loses a notify: we give up the lock,
+        // another thread makes the predicate true and notifies nobody, and then we wait (model: condition_notify).
+        let before_sleep = || levels.set(lock.give_up());
+        let timed_out = |key, was_last| {
+            // Found in the queue of the lock: a notify had moved us there (invariant 4).
+            notified.set(key != self.key());
+            if was_last && !notified.get() {
+                // Relaxed: under the queue lock, as in `validate`. By a read-modify-write, like every write here.
+                self.lock.swap(ptr::null_mut(), Ordering::Relaxed);
+            }
+        };
+        // SAFETY: the key is the address of our own word; `validate` and `timed_out` do one operation on it, and
+        // `before_sleep` unlocks, which may unpark but never parks.
+        let result = unsafe {
+            parking::park(self.key(), validate, before_sleep, timed_out, raw::PATIENT, deadline.instant())
+        };
+        match result {
+            ParkResult::Invalid => two_locks(call),
+            // Moved to the queue of the lock, and then given it.
+            ParkResult::Unparked(raw::HANDED_OFF) => {}
+            // Others were moved behind us, or were left in the queue of the lock: we answer for them.
+            ParkResult::Unparked(raw::MORE) => lock.raw_lock().lock_answering_for_others(),
+            ParkResult::Unparked(_) | ParkResult::TimedOut => lock.raw_lock().lock(),
+        }
+        lock.take_back(levels.get());
+        notified.get()
+    }
+
+    #[inline]
+    fn notify_first(&self, all: bool) -> usize {
+        // Relaxed: whoever has to be notified entered the queue, and so wrote the word, before it gave up the lock; and
+        // the caller has had the lock since, or has no claim on being seen.
+        let lock = self.lock.load(Ordering::Relaxed);
+        if lock.is_null() { 0 } else { self.notify_slow(lock, all) }
+    }
+
+    #[cold]
+    fn notify_slow(&self, mut lock: *mut RawLock, all: bool) -> usize {
+        loop {
+            let found = Cell::new(lock);
+            let validate = || {
+                // Relaxed: under the queue lock (invariant 1).
+                found.set(self.lock.load(Ordering::Relaxed));
+                if found.get() != lock {
+                    return RequeueOp::Abort;
+                }
+                // SAFETY: the word is not null and we hold the queue lock, so a waiter is in the queue, and it borrows
+                // the lock (invariant 2).
+                let held = unsafe { (*lock).mark_parked_if_locked() };
+                match (held, all) {
+                    (true, true) => RequeueOp::RequeueAll,
+                    (true, false) => RequeueOp::RequeueOne,
+                    (false, true) => RequeueOp::UnparkOneRequeueRest,
+                    (false, false) => RequeueOp::UnparkOne,
+                }
+            };
+            let callback = |_, result: Unparked| {
+                if !result.have_more {
+                    // Relaxed: under the queue lock, as in `validate`. By a read-modify-write, like every write here.
+                    self.lock.swap(ptr::null_mut(), Ordering::Relaxed);
+                }
+                // The lock is free, so its word can't say PARKED for those that were moved: the one that wakes answers
+                // for them.
+                raw::wake_token(result.requeued > 0)
+            };
+            // SAFETY: the keys are the addresses of our own word and of the lock's state, where the lock's waiters park
+            // too, by the same tokens. `validate` does an operation on each, which the proof at the top allows; the
+            // callback does one on ours.
+            let result =
+                unsafe { parking::unpark_requeue(self.key(), RawLock::key_at(lock), validate, callback) };
+            if found.get() == lock {
+                return result.unparked + result.requeued;
+            }
+            // All have left since, and perhaps others have come, with another lock.
+            lock = found.get();
+            if lock.is_null() {
+                return 0;
+            }
+        }
+    }
+
+    fn key(&self) -> usize {
+        (&raw const self.lock).addr()
+    }
+}
+
+#[cold]
+fn two_locks(call: &'static str) -> ! {
+    panic!("{call}: other threads wait for this condition with another lock");
+}
+
+impl Default for RawCondition {
+    fn default() -> RawCondition {
+        RawCondition::new()
+    }
+}
+
+impl fmt::Debug for RawCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawCondition { .. }")
+    }
+}

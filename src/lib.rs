@@ -1,0 +1,76 @@
+//! Synchronisation primitives with timeouts everywhere, model-checked under loom, and yours through them.
+//!
+//! | I want to ...                                              | use                                  | in Python                     |
+//! |------------------------------------------------------------|--------------------------------------|-------------------------------|
+//! | let one thread at a time at some data                      | [`Lock`]                             | `threading.Lock`              |
+//! | ... and take the lock again in the same thread             | [`RLock`]                            | `threading.RLock`             |
+//! | wait, with a lock held, until another thread has done something | [`Condition`]                   | `threading.Condition`         |
+//! | let so many threads at a time at something                 | [`Semaphore`], [`BoundedSemaphore`]  | the same                      |
+//! | tell any number of threads that something has happened     | [`Event`]                            | `threading.Event`             |
+//! | let threads wait for each other                            | [`Barrier`]                          | `threading.Barrier`           |
+//! | hand items from thread to thread, and know when all are done | [`JoinableQueue`]                  | `queue.Queue`                 |
+//! | lock from another language, or behind `lock_api`           | [`raw`]                              |                               |
+//!
+//! The same rules hold for all of them. `try_x` never blocks; `try_x_for` and `try_x_until` (on the types that one waits for:
+//! `wait_for` and `wait_until`) give up at a deadline of the monotonic clock; zero does not block, and a timeout too long for the
+//! clock is none. `_while` takes a predicate. There is no poisoning, there are no spurious wakeups, and a waiter that times out
+//! takes no wake-up, permit or item with it. A waiter that is passed over for a millisecond is served by the next release.
+//!
+//! # Modelling your own code
+//!
+//! With the feature `loom`, every type runs inside `loom::model`, and loom explores each interleaving of *your* threads through
+//! them: races on the data behind a [`Lock`] are found, every timed call both succeeds and times out. Turn it on in a package
+//! that only tests, or behind a feature of yours:
+//!
+//! ```toml
+//! [features]
+//! loom = ["raddle/loom", "dep:loom"]
+//! ```
+//!
+//! ```ignore
+//! loom::model(|| {
+//!     let lock = std::sync::Arc::new(raddle::Lock::new(0));
+//!     let other = { let lock = lock.clone(); loom::thread::spawn(move || *lock.lock() += 1) };
+//!     *lock.lock() += 1;
+//!     other.join().unwrap();
+//!     assert_eq!(*lock.lock(), 2);
+//! });
+//! ```
+//!
+//! # What to know before you depend on it
+//!
+//! - It parks threads by `parking_lot_core`, whose table is global to the process. A child that is forked while another thread is
+//!   in that table may hang on any lock that has to park. Fork before there are threads, or `exec` at once.
+//! - Nothing here may be used inside a global allocator, since parking may allocate; nor in a signal handler.
+//! - It needs 64-bit atomics.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod barrier;
+mod condition;
+mod deadline;
+mod error;
+mod event;
+mod lock;
+#[doc(hidden)]
+pub mod primitives;
+mod queue;
+pub mod raw;
+mod rlock;
+mod semaphore;
+mod spin;
+
+#[cfg(feature = "loom")]
+pub mod model;
+
+pub use barrier::{Arrival, Barrier};
+pub use condition::{Condition, ConditionGuard};
+pub use error::{
+    BrokenBarrier, GetError, NotLocked, NotOwner, OverRelease, PermitOverflow, PutError, TaskDoneTooOften,
+    TryGetError, TryPutError,
+};
+pub use event::Event;
+pub use lock::{ArcLockGuard, Lock, LockGuard, MappedLockGuard};
+pub use queue::{IntoIter, Iter, Job, JoinableQueue};
+pub use rlock::{ArcRLockGuard, MappedRLockGuard, RLock, RLockGuard};
+pub use semaphore::{ArcPermit, BoundedSemaphore, Permit, PermitSource, Semaphore};

@@ -1,0 +1,468 @@
+//! The lock: one byte, barging with bounded starvation.
+//!
+//! # The state word
+//!
+//! ```text
+//! HANDOFF PARKED LOCKED
+//!    0      0      0     free. Nobody has to be woken by an unlock to come
+//!    0      0      1     held; its unlock wakes nobody
+//!    0      1      1     held; its unlock wakes the thread that has waited longest
+//!    1      1      1     held; its unlock gives the lock to a starving waiter, if one is left
+//! ```
+//!
+//! No other pattern occurs: PARKED implies LOCKED, and HANDOFF implies PARKED.
+//!
+//! # Transitions, as (handoff, parked, locked)
+//!
+//! ```text
+//! lock          0,0,0 -> 0,0,1    or -> 0,1,1 by a woken waiter that knows of others behind it
+//! about to park ?,?,1 -> ?,1,1    or -> 1,1,1 by a waiter that is starving
+//! unlock        0,0,1 -> 0,0,0    wakes nobody
+//!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left)
+//!               1,1,1 -> h,p,1    under the queue lock: now it is a starving waiter's
+//!                     -> 0,p,1    if none is left: and then as above
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. LOCKED is set exactly while somebody holds the lock, or it is on its way to a waiter by hand-off.
+//! 2. **No waiter is forgotten.** While a thread is in the queue, one of these holds: PARKED is set; or an unlock
+//!    has cleared it and is about to unpark; or a woken waiter carries the token `MORE` and has not yet written
+//!    the word. That waiter either takes the lock together with PARKED, or sets PARKED before it parks again.
+//!    So unlock may clear PARKED without looking at the queue, and touches nothing of the lock after its release:
+//!    the next holder may free the memory at once.
+//! 3. PARKED and HANDOFF may be stale: set with nobody in the queue, after a timeout. It costs the next unlock a
+//!    look at the queue. The other way round, (2) is not negotiable.
+//! 4. A starving waiter is in the queue only while HANDOFF is set (`validate` saw to that).
+//!
+//! # Why a barging lock, and why nobody starves
+//!
+//! Handing the lock over at each unlock would cost a context switch per critical section. So unlock frees it,
+//! and whoever is awake may take it, past the queue. A waiter that is woken, finds the lock taken and has been
+//! parking for a millisecond is *starving*: it parks with a token that says so and with HANDOFF set, and the next
+//! unlock keeps LOCKED set and hands the lock to the first starving waiter in the queue. A newcomer can't barge
+//! past that.
+//!
+//! The free/held/contended core is the three-state futex mutex of Ulrich Drepper, "Futexes Are Tricky" (2004);
+//! the starvation mode is that of Go's `sync.Mutex` (2016), without its queue-wide switch.
+
+use core::cell::Cell;
+use core::fmt;
+use core::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::NotLocked;
+use crate::primitives::atomic::{AtomicU8, Ordering};
+use crate::primitives::const_fn;
+use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked};
+use crate::primitives::time::{Instant, Patience};
+use crate::spin::Spin;
+
+const UNLOCKED: u8 = 0;
+const LOCKED: u8 = 0b001;
+const PARKED: u8 = 0b010;
+const HANDOFF: u8 = 0b100;
+
+/// Told to a woken waiter: nobody was left in the queue.
+pub(crate) const LAST: UnparkToken = UnparkToken(0);
+/// Told to a woken waiter: others were left in the queue, and you answer for them (invariant 2).
+pub(crate) const MORE: UnparkToken = UnparkToken(1);
+/// Told to a woken waiter: the lock is yours.
+pub(crate) const HANDED_OFF: UnparkToken = UnparkToken(2);
+
+/// Said by a waiter that has not been passed over for long (every waiter of a `Condition` says this too).
+pub(crate) const PATIENT: ParkToken = ParkToken(0);
+const STARVING: ParkToken = ParkToken(1);
+
+const fn is_locked(state: u8) -> bool {
+    state & LOCKED != 0
+}
+
+const fn has_waiters(state: u8) -> bool {
+    state & PARKED != 0
+}
+
+const fn wants_handoff(state: u8) -> bool {
+    state & HANDOFF != 0
+}
+
+/// Tells the thread about to be woken whether it answers for others.
+pub(crate) const fn wake_token(others: bool) -> UnparkToken {
+    if others { MORE } else { LAST }
+}
+
+/// A lock without data, for those who bring their own guard: bindings to other languages, `lock_api`.
+///
+/// One byte. Any thread may release it, not only the one that acquired it. Everything that
+/// [`Lock`](crate::Lock) says of fairness, timeouts and memory ordering holds.
+///
+/// # Examples
+///
+/// ```
+/// use raddle::raw::RawLock;
+///
+/// let lock = RawLock::new();
+/// lock.lock();
+/// assert!(!lock.try_lock());
+/// // Another thread releases it.
+/// std::thread::scope(|s| {
+///     s.spawn(|| assert!(lock.checked_unlock().is_ok()));
+/// });
+/// assert!(lock.checked_unlock().is_err(), "it is free");
+/// ```
+///
+/// # Coming from Python
+///
+/// This is `threading.Lock` to the letter: `acquire` is [`lock`](RawLock::lock), and `release`, with its
+/// `RuntimeError` for a lock that is free, is [`checked_unlock`](RawLock::checked_unlock).
+pub struct RawLock {
+    state: AtomicU8,
+}
+
+/// What became of an attempt to hand the lock off.
+#[derive(Clone, Copy)]
+enum HandOff {
+    Done,
+    NobodyToTakeIt,
+    NotLocked,
+}
+
+impl RawLock {
+    const_fn! {
+        /// A free lock.
+        pub const fn new() -> RawLock {
+            RawLock { state: AtomicU8::new(UNLOCKED) }
+        }
+    }
+
+    /// Acquires the lock, and blocks for as long as somebody else holds it.
+    #[doc(alias = "acquire")]
+    #[inline]
+    pub fn lock(&self) {
+        if !self.try_lock_fast() {
+            self.lock_slow(Deadline::Never, LOCKED);
+        }
+    }
+
+    /// Acquires the lock if it is free. Never blocks.
+    #[inline]
+    #[must_use]
+    pub fn try_lock(&self) -> bool {
+        // Acquire: pairs with the Release in `unlock` and `unlock_slow`; we see what earlier holders wrote.
+        // Relaxed on failure: we learn only that it is held. PARKED implies LOCKED, so "not 0" is "held".
+        self.state.compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Acquires the lock unless `timeout` passes first; says whether it did. Zero does not block, and a timeout
+    /// too long for the clock is none at all.
+    #[inline]
+    #[must_use]
+    pub fn try_lock_for(&self, timeout: Duration) -> bool {
+        self.try_lock_fast() || self.lock_slow(Deadline::after(timeout), LOCKED)
+    }
+
+    /// Acquires the lock unless `deadline` passes first; says whether it did. A deadline in the past does not
+    /// block.
+    #[inline]
+    #[must_use]
+    pub fn try_lock_until(&self, deadline: Instant) -> bool {
+        self.try_lock_fast() || self.lock_slow(Deadline::At(deadline), LOCKED)
+    }
+
+    /// Whether somebody holds the lock. By the time you read the answer it may have changed.
+    #[inline]
+    pub fn is_locked(&self) -> bool {
+        // Relaxed: an answer that may be stale anyway orders nothing.
+        is_locked(self.state.load(Ordering::Relaxed))
+    }
+
+    /// Releases the lock, and wakes a waiter if there is one.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, if the lock is free. Without them such a call does nothing.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock, or acts for whoever does: after this call another thread may enter.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        let released = self.checked_unlock();
+        debug_assert!(released.is_ok(), "RawLock::unlock: the lock is not held by anybody");
+    }
+
+    /// Releases the lock, whoever holds it, and wakes a waiter if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotLocked`] if nobody holds it; nothing has changed then. Of two racing calls on a lock acquired once,
+    /// exactly one succeeds.
+    #[doc(alias = "release")]
+    #[inline]
+    pub fn checked_unlock(&self) -> Result<(), NotLocked> {
+        // Release: pairs with the Acquire in `try_lock` and `lock_slow`; the next holder sees what we wrote.
+        // Relaxed on failure: `unlock_slow` starts from the value, and its own operations order.
+        match self.state.compare_exchange(LOCKED, UNLOCKED, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(actual) => self.unlock_slow(actual),
+        }
+    }
+
+    /// Releases the lock by giving it to the thread that has waited longest, past every newcomer. Without a
+    /// waiter it is a plain release.
+    ///
+    /// # Errors
+    ///
+    /// [`NotLocked`] if nobody holds it.
+    pub fn checked_unlock_fair(&self) -> Result<(), NotLocked> {
+        // Release and Relaxed: as in `checked_unlock`.
+        match self.state.compare_exchange(LOCKED, UNLOCKED, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(actual) if !is_locked(actual) => Err(NotLocked),
+            Err(_) => match self.hand_off(|_| true) {
+                HandOff::Done => Ok(()),
+                HandOff::NotLocked => Err(NotLocked),
+                // Relaxed: only a guess, the CAS in `unlock_slow` decides.
+                HandOff::NobodyToTakeIt => self.unlock_slow(self.state.load(Ordering::Relaxed)),
+            },
+        }
+    }
+
+    /// Acquires the lock for a thread that a [`MORE`] token has made answerable for others (invariant 2).
+    #[cold]
+    pub(crate) fn lock_answering_for_others(&self) {
+        self.lock_slow(Deadline::Never, LOCKED | PARKED);
+    }
+
+    /// Under the queue lock: if the lock is held, makes sure that its unlock looks at the queue, and says true.
+    /// `Condition` then moves its waiters here.
+    pub(crate) fn mark_parked_if_locked(&self) -> bool {
+        // Relaxed, all three: the queue lock, which every unlock that finds PARKED takes, orders this against
+        // that unlock's look at the queue; the word itself carries no data here.
+        let mut state = self.state.load(Ordering::Relaxed);
+        while is_locked(state) {
+            if has_waiters(state) {
+                // Old news at worst: an unlock that has cleared it since has yet to look at the queue, which is
+                // locked by us, and will find there whom we move.
+                return true;
+            }
+            match self.state.compare_exchange_weak(
+                state,
+                state | PARKED,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(actual) => state = actual,
+            }
+        }
+        false
+    }
+
+    /// Where the lock's waiters park.
+    pub(crate) fn key(&self) -> usize {
+        (&raw const self.state).addr()
+    }
+
+    /// [`key`](RawLock::key), without following the pointer.
+    pub(crate) fn key_at(lock: *const RawLock) -> usize {
+        const { assert!(core::mem::offset_of!(RawLock, state) == 0) };
+        lock.addr()
+    }
+
+    #[inline]
+    fn try_lock_fast(&self) -> bool {
+        // Acquire: pairs with the Release in `unlock` and `unlock_slow`; we see what earlier holders wrote.
+        // Relaxed on failure: `lock_slow` looks again. A spurious failure only costs that look.
+        self.state.compare_exchange_weak(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Says whether it got the lock. `take` is what to write when it does: with PARKED if this thread answers
+    /// for others in the queue.
+    ///
+    /// ```text
+    /// loop
+    ///     free?             take it
+    ///     nobody parked?    spin a little
+    ///     mark the word     PARKED, and HANDOFF once starving
+    ///     park              unless the mark is gone
+    /// ```
+    #[cold]
+    fn lock_slow(&self, deadline: Deadline, mut take: u8) -> bool {
+        let mut spin = Spin::new();
+        let mut patience = None;
+        let mut marks = PARKED;
+        // Relaxed: only a guess, the CAS below decides.
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if !is_locked(state) {
+                // Acquire: pairs with the Release in `unlock` and `unlock_slow`; we see what earlier holders
+                // wrote. Relaxed on failure: it is the next guess.
+                match self.state.compare_exchange_weak(state, take, Ordering::Acquire, Ordering::Relaxed) {
+                    Ok(_) => return true,
+                    Err(actual) => state = actual,
+                }
+                continue;
+            }
+            if !has_waiters(state) && spin.spin() {
+                // Relaxed: only a guess, the CAS above decides.
+                state = self.state.load(Ordering::Relaxed);
+                continue;
+            }
+            if deadline.is_now() {
+                return false;
+            }
+            if state & marks != marks {
+                // Relaxed, both: the marks carry no data. `validate` looks at them again under the queue lock,
+                // and who clears them unparks under that lock afterwards.
+                match self.state.compare_exchange_weak(
+                    state,
+                    state | marks,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => {}
+                    Err(actual) => {
+                        state = actual;
+                        continue;
+                    }
+                }
+            }
+
+            let patience = patience.get_or_insert_with(Patience::start);
+            let token = if wants_handoff(marks) { STARVING } else { PATIENT };
+            // The marks may have gone since we set them: an unlock cleared them and perhaps looked at the queue
+            // before we were in it. Then nobody would wake us (models: lock_two_threads_twice).
+            // Relaxed: whoever cleared the marks and has looked at the queue did so under this queue lock.
+            let validate = || self.state.load(Ordering::Relaxed) & marks == marks;
+            let before_sleep = || {};
+            // Stale marks are allowed (invariant 3).
+            let timed_out = |_, _| {};
+            // SAFETY: the key is the address of our own state word; `validate` is a load and a comparison, and
+            // the others do nothing.
+            let result = unsafe {
+                parking::park(self.key(), validate, before_sleep, timed_out, token, deadline.instant())
+            };
+            match result {
+                // The one who handed the lock over wrote the word for us, LOCKED included. What it wrote before
+                // we see by axiom 3.
+                ParkResult::Unparked(HANDED_OFF) => return true,
+                ParkResult::Unparked(token) => {
+                    take = if token == MORE { LOCKED | PARKED } else { LOCKED };
+                    if patience.is_exhausted() {
+                        marks = PARKED | HANDOFF;
+                    }
+                }
+                ParkResult::Invalid => {}
+                // We were not taken from the queue, so we answer for nobody: who did answer for others when it
+                // parked had set PARKED before.
+                ParkResult::TimedOut => return false,
+            }
+            spin.reset();
+            // Relaxed: only a guess, the CAS above decides.
+            state = self.state.load(Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn unlock_slow(&self, mut state: u8) -> Result<(), NotLocked> {
+        let key = self.key();
+        loop {
+            if !is_locked(state) {
+                return Err(NotLocked);
+            }
+            if wants_handoff(state) {
+                match self.hand_off(|token| token == STARVING) {
+                    HandOff::Done => return Ok(()),
+                    HandOff::NotLocked => return Err(NotLocked),
+                    // Relaxed: only a guess, the CAS below decides.
+                    HandOff::NobodyToTakeIt => state = self.state.load(Ordering::Relaxed),
+                }
+                continue;
+            }
+            // Release: pairs with the Acquire in `try_lock` and `lock_slow`; the next holder sees what we wrote.
+            // Relaxed on failure: it is the next guess.
+            match self.state.compare_exchange_weak(state, UNLOCKED, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(actual) => state = actual,
+            }
+        }
+        // From here on the lock may be another's, and gone: only its address is used.
+        if has_waiters(state) {
+            let callback = |result: Unparked| wake_token(result.have_more);
+            // SAFETY: the key is the address of our own state word: a safe caller's borrow keeps it ours. (A
+            // binding that frees the lock as soon as it gets it risks a spurious wake-up of whoever parks at this
+            // address next, and no more.) The callback only picks a token.
+            unsafe { parking::unpark_one(key, callback) };
+        }
+        Ok(())
+    }
+
+    /// Gives the lock, still LOCKED, to the first waiter whose token `wanted` accepts. If there is none, takes
+    /// HANDOFF back, and the lock stays held.
+    #[cold]
+    fn hand_off(&self, wanted: impl Fn(ParkToken) -> bool) -> HandOff {
+        let picked = Cell::new(false);
+        let more_starving = Cell::new(false);
+        let outcome = Cell::new(HandOff::Done);
+        let filter = |token: ParkToken| {
+            if picked.get() {
+                // We look further only to learn whether HANDOFF has to stay (invariant 4).
+                if token == STARVING {
+                    more_starving.set(true);
+                    return FilterOp::Stop;
+                }
+                return FilterOp::Skip;
+            }
+            if wanted(token) {
+                picked.set(true);
+                FilterOp::Unpark
+            } else {
+                FilterOp::Skip
+            }
+        };
+        let callback = |result: Unparked| {
+            let mut next = LOCKED;
+            if result.have_more {
+                next |= PARKED;
+            }
+            if more_starving.get() {
+                next |= HANDOFF;
+            }
+            // Relaxed: only a guess, the CAS below decides.
+            let mut state = self.state.load(Ordering::Relaxed);
+            loop {
+                if !is_locked(state) {
+                    // Another thread has released it meanwhile; the waiter we picked looks for itself.
+                    outcome.set(HandOff::NotLocked);
+                    return wake_token(result.have_more);
+                }
+                // Relaxed, both: the new owner sees what we wrote by axiom 3, and nobody else gets in. Marks that
+                // a thread has set in the meantime may be lost here: it is not in the queue yet, and its
+                // `validate` finds them gone.
+                match self.state.compare_exchange_weak(state, next, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => break,
+                    Err(actual) => state = actual,
+                }
+            }
+            outcome.set(if result.unparked == 0 { HandOff::NobodyToTakeIt } else { HandOff::Done });
+            HANDED_OFF
+        };
+        // SAFETY: the key is the address of our own state word; the filter reads a token, and the callback loops
+        // on our word only: neither unwinds nor parks.
+        unsafe { parking::unpark_filter(self.key(), filter, callback) };
+        outcome.get()
+    }
+}
+
+impl Default for RawLock {
+    fn default() -> RawLock {
+        RawLock::new()
+    }
+}
+
+impl fmt::Debug for RawLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawLock").field("locked", &self.is_locked()).finish()
+    }
+}

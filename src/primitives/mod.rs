@@ -1,0 +1,45 @@
+//! The floor that everything else stands on, and the only folder that names `core::sync::atomic`,
+//! `UnsafeCell`, `std::thread`, `Instant`, `parking_lot_core` or `loom`.
+//!
+//! `real/` and `model/` mirror each other, item for item. **This file holds the switch**: with the feature
+//! `loom` the model stands behind every name, without it the real thing. Nothing above this folder knows
+//! which one it got.
+//!
+//! | module      | real                         | model                                                |
+//! |-------------|------------------------------|------------------------------------------------------|
+//! | [`atomic`]  | `core::sync::atomic`         | newtypes over loom's: load marker, recorder, weakening |
+//! | [`cell`]    | an `UnsafeCell`              | the same, plus a loom cell that sees every access     |
+//! | [`parking`] | `parking_lot_core`           | a queue whose every call is one step of the model     |
+//! | [`thread`]  | `std::thread`                | loom's threads                                       |
+//! | [`time`]    | the monotonic clock          | no clock: a deadline may pass at any moment          |
+//!
+//! It is public so that the models and stress tests of this crate, which live in packages of their own, can
+//! reach it. It is hidden because it is no part of the crate's promise: any release may change it.
+
+pub mod parking;
+
+#[cfg(not(feature = "loom"))]
+mod real;
+#[cfg(not(feature = "loom"))]
+pub use real::{SPIN_STEPS, atomic, cell, thread, time};
+
+#[cfg(feature = "loom")]
+pub mod model;
+#[cfg(feature = "loom")]
+pub use model::{SPIN_STEPS, atomic, cell, thread, time};
+
+/// Declares a constructor that is `const` in the real world and an ordinary function under the model, where
+/// an atomic has to be registered with the running execution.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $name:ident($($arg:ident: $ty:ty),* $(,)?) -> $ret:ty $body:block) => {
+        $(#[$meta])*
+        #[cfg(not(feature = "loom"))]
+        $vis const fn $name($($arg: $ty),*) -> $ret $body
+
+        $(#[$meta])*
+        #[cfg(feature = "loom")]
+        #[track_caller]
+        $vis fn $name($($arg: $ty),*) -> $ret $body
+    };
+}
+pub(crate) use const_fn;

@@ -1,0 +1,22 @@
+//! The model world: loom's atomics, cells and threads, and a parking model whose every call is one step.
+//!
+//! | file          | what is in it                                                             |
+//! |---------------|---------------------------------------------------------------------------|
+//! | `atomic.rs`   | newtypes that close a gap in loom, record what they do, and can be weakened |
+//! | `cell.rs`     | data with a loom cell beside it that sees every access                     |
+//! | `parking.rs`  | the queues: a plain table that only changes inside indivisible sections    |
+//! | `thread.rs`   | loom's threads, and which execution and thread this is                     |
+//! | `time.rs`     | no clock; every timed waiter's patience ends at once                       |
+//! | `recorder.rs` | the timeline of the execution that runs, printed when a model fails        |
+//! | `weaken.rs`   | which sites were reached, and the one that is broken on purpose            |
+
+pub mod atomic;
+pub mod cell;
+pub(super) mod parking;
+pub mod recorder;
+pub mod thread;
+pub mod time;
+pub mod weaken;
+
+/// Nobody spins under the model: see `spin.rs`.
+pub const SPIN_STEPS: u32 = 0;

@@ -1,0 +1,21 @@
+//! Time: there is none. A deadline is a step that the scheduler places (see `parking.rs`).
+
+/// A point in time that nobody looks at: under the model any deadline may pass at any moment, or never.
+pub use std::time::Instant;
+
+/// A waiter's patience. It ends the first time that somebody barges past: so the models explore both what a
+/// patient waiter does (when it parks first) and what an impatient one does (when it parks again).
+#[derive(Debug)]
+pub struct Patience;
+
+impl Patience {
+    /// Starts to count.
+    pub fn start() -> Patience {
+        Patience
+    }
+
+    /// Whether this waiter has been passed over for too long.
+    pub fn is_exhausted(&self) -> bool {
+        true
+    }
+}

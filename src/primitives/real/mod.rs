@@ -1,0 +1,10 @@
+//! The real world: the processor's atomics, the operating system's threads and clock, `parking_lot_core`.
+
+pub mod atomic;
+pub mod cell;
+pub(super) mod parking;
+pub mod thread;
+pub mod time;
+
+/// How many steps a thread spins before it parks (see `spin.rs`).
+pub const SPIN_STEPS: u32 = 10;

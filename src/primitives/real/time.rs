@@ -1,0 +1,28 @@
+//! Time: the monotonic clock.
+
+use core::time::Duration;
+
+pub use std::time::Instant;
+
+/// How long a waiter lets others barge past it before it asks to be served next.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// A waiter's patience, counted from the moment it first parks.
+#[derive(Debug)]
+pub struct Patience {
+    since: Instant,
+}
+
+impl Patience {
+    /// Starts to count.
+    #[inline]
+    pub fn start() -> Patience {
+        Patience { since: Instant::now() }
+    }
+
+    /// Whether this waiter has been passed over for too long.
+    #[inline]
+    pub fn is_exhausted(&self) -> bool {
+        self.since.elapsed() >= PATIENCE
+    }
+}
