@@ -20,7 +20,7 @@
 //! unlock        0,0,1 -> 0,0,0    wakes nobody
 //!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left)
 //!               1,1,1 -> h,p,1    under the queue lock: now it is a starving waiter's
-//!                     -> 0,p,1    if none is left: and then as above
+//!                     -> 0,0,0    if none is left; then wakes one of the others
 //! ```
 //!
 //! # Invariants
@@ -119,14 +119,6 @@ pub struct RawLock {
     state: AtomicU8,
 }
 
-/// What became of an attempt to hand the lock off.
-#[derive(Clone, Copy)]
-enum HandOff {
-    Done,
-    NobodyToTakeIt,
-    NotLocked,
-}
-
 impl RawLock {
     const_fn! {
         /// A free lock.
@@ -219,12 +211,7 @@ impl RawLock {
         match self.state.compare_exchange(LOCKED, UNLOCKED, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => Ok(()),
             Err(actual) if !is_locked(actual) => Err(NotLocked),
-            Err(_) => match self.hand_off(|_| true) {
-                HandOff::Done => Ok(()),
-                HandOff::NotLocked => Err(NotLocked),
-                // Relaxed: only a guess, the CAS in `unlock_slow` decides.
-                HandOff::NobodyToTakeIt => self.unlock_slow(self.state.load(Ordering::Relaxed)),
-            },
+            Err(_) => self.hand_off(|_| true),
         }
     }
 
@@ -372,13 +359,7 @@ impl RawLock {
                 return Err(NotLocked);
             }
             if wants_handoff(state) {
-                match self.hand_off(|token| token == STARVING) {
-                    HandOff::Done => return Ok(()),
-                    HandOff::NotLocked => return Err(NotLocked),
-                    // Relaxed: only a guess, the CAS below decides.
-                    HandOff::NobodyToTakeIt => state = self.state.load(Ordering::Relaxed),
-                }
-                continue;
+                return self.hand_off(|token| token == STARVING);
             }
             // Release: pairs with the Acquire in `try_lock` and `lock_slow`; the next holder sees what we wrote.
             // Relaxed on failure: it is the next guess.
@@ -387,24 +368,20 @@ impl RawLock {
                 Err(actual) => state = actual,
             }
         }
-        // From here on the lock may be another's, and gone: only its address is used.
         if has_waiters(state) {
-            let callback = |result: Unparked| wake_token(result.have_more);
-            // SAFETY: the key is the address of our own state word: a safe caller's borrow keeps it ours. (A
-            // binding that frees the lock as soon as it gets it risks a spurious wake-up of whoever parks at this
-            // address next, and no more.) The callback only picks a token.
-            unsafe { parking::unpark_one(key, callback) };
+            Self::wake_one(key);
         }
         Ok(())
     }
 
-    /// Gives the lock, still LOCKED, to the first waiter whose token `wanted` accepts. If there is none, takes
-    /// HANDOFF back, and the lock stays held.
+    /// Gives the lock, still LOCKED, to the first waiter whose token `wanted` accepts. If there is none, frees it and
+    /// wakes the first of the others.
     #[cold]
-    fn hand_off(&self, wanted: impl Fn(ParkToken) -> bool) -> HandOff {
+    fn hand_off(&self, wanted: impl Fn(ParkToken) -> bool) -> Result<(), NotLocked> {
+        let key = self.key();
         let picked = Cell::new(false);
         let more_starving = Cell::new(false);
-        let outcome = Cell::new(HandOff::Done);
+        let not_locked = Cell::new(false);
         let filter = |token: ParkToken| {
             if picked.get() {
                 // We look further only to learn whether HANDOFF has to stay (invariant 4).
@@ -422,36 +399,53 @@ impl RawLock {
             }
         };
         let callback = |result: Unparked| {
-            let mut next = LOCKED;
-            if result.have_more {
-                next |= PARKED;
-            }
-            if more_starving.get() {
-                next |= HANDOFF;
+            let mut next = UNLOCKED;
+            if result.unparked > 0 {
+                next = LOCKED;
+                if result.have_more {
+                    next |= PARKED;
+                }
+                if more_starving.get() {
+                    next |= HANDOFF;
+                }
             }
             // Relaxed: only a guess, the CAS below decides.
             let mut state = self.state.load(Ordering::Relaxed);
             loop {
                 if !is_locked(state) {
                     // Another thread has released it meanwhile; the waiter we picked looks for itself.
-                    outcome.set(HandOff::NotLocked);
+                    not_locked.set(true);
                     return wake_token(result.have_more);
                 }
-                // Relaxed, both: the new owner sees what we wrote by axiom 3, and nobody else gets in. Marks that
-                // a thread has set in the meantime may be lost here: it is not in the queue yet, and its
+                // Release, for when it frees the lock: pairs with the Acquire in `try_lock` and `lock_slow`. (When it
+                // hands over, the new owner sees what we wrote by axiom 3.) Relaxed on failure: it is the next guess.
+                // Marks that a thread has set in the meantime may be lost here: it is not in the queue yet, and its
                 // `validate` finds them gone.
-                match self.state.compare_exchange_weak(state, next, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => break,
+                match self.state.compare_exchange_weak(state, next, Ordering::Release, Ordering::Relaxed) {
+                    Ok(_) => return HANDED_OFF,
                     Err(actual) => state = actual,
                 }
             }
-            outcome.set(if result.unparked == 0 { HandOff::NobodyToTakeIt } else { HandOff::Done });
-            HANDED_OFF
         };
         // SAFETY: the key is the address of our own state word; the filter reads a token, and the callback loops
         // on our word only: neither unwinds nor parks.
-        unsafe { parking::unpark_filter(self.key(), filter, callback) };
-        outcome.get()
+        let result = unsafe { parking::unpark_filter(key, filter, callback) };
+        if not_locked.get() {
+            return Err(NotLocked);
+        }
+        if result.unparked == 0 && result.have_more {
+            Self::wake_one(key);
+        }
+        Ok(())
+    }
+
+    /// After a release that has cleared PARKED. The lock may be another's by now, and gone: only its address is used.
+    fn wake_one(key: usize) {
+        let callback = |result: Unparked| wake_token(result.have_more);
+        // SAFETY: the key is the address of our own state word: a safe caller's borrow keeps it ours. (A
+        // binding that frees the lock as soon as it gets it risks a spurious wake-up of whoever parks at this
+        // address next, and no more.) The callback only picks a token.
+        unsafe { parking::unpark_one(key, callback) };
     }
 }
 

@@ -1,0 +1,273 @@
+//! Planted faults: a model that cannot fail proves nothing, so here the library is broken on purpose, one site at a time
+//! and at run time, and a named model has to notice.
+
+use std::collections::BTreeMap;
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
+
+use raddle::primitives::atomic::Ordering;
+use raddle::primitives::model::weaken::{self, Fault, Operation, Site};
+
+use crate::models::Model;
+use crate::{Outcome, in_parallel, run_in_child};
+
+/// A fault that has to be found.
+struct Planted {
+    what: &'static str,
+    /// The model that has to fail.
+    model: &'static str,
+    /// The end of the file's name.
+    file: &'static str,
+    /// Which operations of that file, as far as the model reaches them. Each is broken by itself.
+    operations: &'static [Op],
+    fault: Fault,
+}
+
+use Op::{CompareExchange, Parking};
+
+/// An operation, as [`Operation`] but comparable with what a child prints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Op {
+    CompareExchange(Ordering),
+    Parking(&'static str),
+}
+
+impl Op {
+    fn matches(self, operation: &str) -> bool {
+        match self {
+            CompareExchange(order) => operation.starts_with(&format!("CompareExchange({order:?}, ")),
+            Parking(name) => operation == format!("Parking({name:?})"),
+        }
+    }
+}
+
+const RELAXED: Fault = Fault::Order(Ordering::Relaxed);
+
+const PLANTED: &[Planted] = &[
+    Planted {
+        what: "Lock: acquire made Relaxed",
+        model: "lock_two_threads",
+        file: "lock/raw.rs",
+        operations: &[CompareExchange(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Lock: release made Relaxed",
+        model: "lock_two_threads_twice",
+        file: "lock/raw.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Lock: unlock wakes nobody",
+        model: "lock_two_threads",
+        file: "lock/raw.rs",
+        operations: &[Parking("unpark_one")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Lock: parks without a last look at the word",
+        model: "lock_two_threads",
+        file: "lock/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+];
+
+/// Writes a site and a fault so that a child can read them.
+fn spell(site: &SiteText, fault: Fault) -> String {
+    let fault = match fault {
+        Fault::Order(order) => format!("order={order:?}"),
+        Fault::FailureOrder(order) => format!("failure={order:?}"),
+        Fault::SkipUnpark => "skip-unpark".to_owned(),
+        Fault::UnparkOneForAll => "unpark-one".to_owned(),
+        Fault::SkipValidate => "skip-validate".to_owned(),
+    };
+    format!("{}|{}|{}|{fault}", site.file, site.line, site.column)
+}
+
+/// Plants what [`spell`] wrote.
+pub(crate) fn plant(text: &str) {
+    fn order(text: &str) -> Ordering {
+        match text {
+            "Relaxed" => Ordering::Relaxed,
+            "Acquire" => Ordering::Acquire,
+            "Release" => Ordering::Release,
+            "AcqRel" => Ordering::AcqRel,
+            _ => panic!("no such ordering: {text}"),
+        }
+    }
+    let parts: Vec<&str> = text.split('|').collect();
+    let [file, line, column, fault] = parts[..] else { panic!("not a fault: {text}") };
+    let fault = match fault.split_once('=') {
+        Some(("order", text)) => Fault::Order(order(text)),
+        Some(("failure", text)) => Fault::FailureOrder(order(text)),
+        None if fault == "skip-unpark" => Fault::SkipUnpark,
+        None if fault == "unpark-one" => Fault::UnparkOneForAll,
+        None if fault == "skip-validate" => Fault::SkipValidate,
+        _ => panic!("not a fault: {text}"),
+    };
+    let site = Site {
+        file: String::from(file).leak(),
+        line: line.parse().expect("a line"),
+        column: column.parse().expect("a column"),
+    };
+    weaken::plant(site, fault);
+}
+
+/// A site as a child printed it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct SiteText {
+    file: String,
+    line: u32,
+    column: u32,
+    operation: String,
+}
+
+/// Prints every site that the model reaches.
+pub(crate) fn print_coverage(model: &Model) -> ExitCode {
+    weaken::start_coverage();
+    if let Err(message) = crate::run_here(model) {
+        eprintln!("{message}");
+        return ExitCode::FAILURE;
+    }
+    for (site, operation) in weaken::coverage() {
+        let operation: Operation = operation;
+        println!("{}|{}|{}|{operation:?}", site.file, site.line, site.column);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The sites of the library that a model reaches, from a process of its own.
+fn coverage(model: &str) -> Vec<SiteText> {
+    let output = Command::new(std::env::current_exe().expect("this program has a path"))
+        .args(["--coverage", model])
+        .output()
+        .expect("this program can be started");
+    assert!(output.status.success(), "{model} fails without a fault: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.splitn(4, '|');
+            Some(SiteText {
+                file: parts.next()?.to_owned(),
+                line: parts.next()?.parse().ok()?,
+                column: parts.next()?.parse().ok()?,
+                operation: parts.next()?.to_owned(),
+            })
+        })
+        .filter(|site| !site.file.contains("loom-tests") && !site.file.starts_with("src/"))
+        .collect()
+}
+
+/// Plants the faults with `filter` in their description, and requires that each is found.
+pub(crate) fn run(filter: &str) -> ExitCode {
+    let planted: Vec<&Planted> = PLANTED.iter().filter(|planted| planted.what.contains(filter)).collect();
+    let missed = AtomicUsize::new(0);
+    let found = AtomicUsize::new(0);
+    in_parallel(planted, |planted| {
+        let sites: Vec<SiteText> = coverage(planted.model)
+            .into_iter()
+            .filter(|site| site.file.ends_with(planted.file))
+            .filter(|site| planted.operations.iter().any(|op| op.matches(&site.operation)))
+            .collect();
+        if sites.is_empty() {
+            missed.fetch_add(1, PlainOrdering::Relaxed);
+            println!("{:60} NO SUCH SITE in {}", planted.what, planted.model);
+        }
+        for site in sites {
+            let place = format!("{}:{}", planted.file, site.line);
+            match run_in_child(planted.model, Some(&spell(&site, planted.fault))) {
+                Outcome::Failed(_) => {
+                    found.fetch_add(1, PlainOrdering::Relaxed);
+                    println!("{:60} {place:24} found by {}", planted.what, planted.model);
+                }
+                Outcome::Passed { .. } => {
+                    missed.fetch_add(1, PlainOrdering::Relaxed);
+                    println!("{:60} {place:24} NOT FOUND by {}", planted.what, planted.model);
+                }
+                Outcome::Unknown(_) => {
+                    missed.fetch_add(1, PlainOrdering::Relaxed);
+                    println!("{:60} {place:24} NOT FINISHED in {}", planted.what, planted.model);
+                }
+            }
+        }
+    });
+    let (missed, found) = (missed.into_inner(), found.into_inner());
+    println!("{found} planted faults found, {missed} missed");
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Breaks every site of the files with `file` in their names, a notch at a time, and lists what no model notices.
+pub(crate) fn survivors(file: &str) -> ExitCode {
+    let reached: Mutex<BTreeMap<SiteText, Vec<(usize, &'static str)>>> = Mutex::new(BTreeMap::new());
+    in_parallel(crate::every_model(), |model| {
+        let Outcome::Passed { executions, .. } = run_in_child(model.name, None) else {
+            println!("{} fails without a fault", model.name);
+            return;
+        };
+        for site in coverage(model.name) {
+            if site.file.contains(file) {
+                let mut reached = reached.lock().expect("no panic with the table");
+                reached.entry(site).or_default().push((executions, model.name));
+            }
+        }
+    });
+    let mut mutants = Vec::new();
+    for (site, mut models) in reached.into_inner().expect("no panic with the table") {
+        models.sort_unstable();
+        for fault in weaker(&site.operation) {
+            mutants.push((site.clone(), models.clone(), fault));
+        }
+    }
+    println!("{} mutants", mutants.len());
+    let survived = AtomicUsize::new(0);
+    in_parallel(mutants, |(site, models, fault)| {
+        let text = spell(&site, fault);
+        let mut unknown = false;
+        for (_, model) in &models {
+            match run_in_child(model, Some(&text)) {
+                Outcome::Failed(_) => return,
+                Outcome::Passed { .. } => {}
+                Outcome::Unknown(_) => unknown = true,
+            }
+        }
+        survived.fetch_add(1, PlainOrdering::Relaxed);
+        let name = site.file.rsplit_once("src/").map_or(site.file.as_str(), |(_, name)| name);
+        println!(
+            "survives{}: {name}:{}:{} {} {fault:?}  ({} models)",
+            if unknown { " (not finished)" } else { "" },
+            site.line,
+            site.column,
+            site.operation,
+            models.len()
+        );
+    });
+    println!("{} survived", survived.into_inner());
+    ExitCode::SUCCESS
+}
+
+/// The faults one notch from what stands there.
+fn weaker(operation: &str) -> Vec<Fault> {
+    let order = |text: &str| match text {
+        "AcqRel" => vec![Ordering::Acquire, Ordering::Release],
+        "Acquire" | "Release" => vec![Ordering::Relaxed],
+        _ => vec![],
+    };
+    let Some((name, rest)) = operation.trim_end_matches(')').split_once('(') else { return vec![] };
+    let last = rest.rsplit(", ").next().unwrap_or(rest);
+    match name {
+        "Load" | "Store" | "Fence" | "Rmw" => order(last).into_iter().map(Fault::Order).collect(),
+        "CompareExchange" => {
+            let first = rest.split(", ").next().unwrap_or(rest);
+            let mut faults: Vec<Fault> = order(first).into_iter().map(Fault::Order).collect();
+            faults.extend(order(last).into_iter().map(Fault::FailureOrder));
+            faults
+        }
+        "Parking" if rest.contains("unpark_all") => vec![Fault::SkipUnpark, Fault::UnparkOneForAll],
+        "Parking" if rest.contains("unpark") => vec![Fault::SkipUnpark],
+        "Parking" => vec![Fault::SkipValidate],
+        _ => vec![],
+    }
+}

@@ -1,0 +1,2 @@
+//! condition
+pub const MODELS: &[super::Model] = &[];

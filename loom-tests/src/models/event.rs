@@ -1,0 +1,2 @@
+//! event
+pub const MODELS: &[super::Model] = &[];

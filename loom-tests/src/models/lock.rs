@@ -1,0 +1,278 @@
+//! `Lock`: mutual exclusion, hand-off, timeouts against wake-ups, fairness.
+
+use super::{Model, bounded, exhaustive};
+use crate::world::{Arc, Duration, spawn, some_time};
+use raddle::raw::RawLock;
+use raddle::{Lock, LockGuard};
+
+/// The models of this file.
+pub const MODELS: &[Model] = &[
+    exhaustive("lock_two_threads", 1, lock_two_threads),
+    exhaustive("lock_two_threads_twice", 1, lock_two_threads_twice),
+    bounded("lock_three_threads", 3, 1, lock_three_threads),
+    bounded("lock_starving", 3, 1, lock_starving),
+    bounded("lock_two_starving", 3, 1, lock_two_starving),
+    exhaustive("lock_timeout", 1, lock_timeout),
+    bounded("lock_timeout_passes_no_wake_up_on", 3, 1, lock_timeout_passes_no_wake_up_on),
+    exhaustive("lock_unlock_fair", 1, lock_unlock_fair),
+    bounded("lock_unlock_fair_three_threads", 3, 1, lock_unlock_fair_three_threads),
+    exhaustive("lock_try_lock", 1, lock_try_lock),
+    exhaustive("lock_unlocked", 1, lock_unlocked),
+    exhaustive("lock_guard_is_sent", 1, lock_guard_is_sent),
+    exhaustive("lock_raw_released_elsewhere", 1, lock_raw_released_elsewhere),
+    exhaustive("lock_raw_released_twice", 1, lock_raw_released_twice),
+];
+
+fn add_one(lock: &Lock<u32>) {
+    *lock.lock() += 1;
+}
+
+/// Two threads, one section each.
+fn lock_two_threads() {
+    let lock = Arc::new(Lock::new(0));
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    add_one(&lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 2);
+}
+
+/// Two threads, two sections each: a waiter is barged past, parks again, and starves.
+fn lock_two_threads_twice() {
+    let lock = Arc::new(Lock::new(0));
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || {
+            add_one(&lock);
+            add_one(&lock);
+        }
+    });
+    add_one(&lock);
+    add_one(&lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 4);
+}
+
+/// Three threads: a woken waiter answers for the one behind it.
+fn lock_three_threads() {
+    let lock = Arc::new(Lock::new(0));
+    let others = [(); 2].map(|()| {
+        let lock = Arc::clone(&lock);
+        spawn(move || add_one(&lock))
+    });
+    add_one(&lock);
+    for other in others {
+        other.join().unwrap();
+    }
+    assert_eq!(*lock.lock(), 3);
+}
+
+/// Two waiters, and a thread that takes the lock three times: waiters lose the race, starve, and are handed the lock.
+fn lock_starving() {
+    let lock = Arc::new(Lock::new(0));
+    let others = [(); 2].map(|()| {
+        let lock = Arc::clone(&lock);
+        spawn(move || add_one(&lock))
+    });
+    for _ in 0..3 {
+        add_one(&lock);
+    }
+    for other in others {
+        other.join().unwrap();
+    }
+    assert_eq!(*lock.lock(), 5);
+}
+
+/// As `lock_starving`, with a starving waiter that may time out, and leave HANDOFF stale.
+fn lock_two_starving() {
+    let lock = Arc::new(Lock::new(0));
+    let patient = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    let timed = spawn({
+        let lock = Arc::clone(&lock);
+        move || match lock.try_lock_for(some_time()) {
+            Some(mut guard) => {
+                *guard += 1;
+                1
+            }
+            None => 0,
+        }
+    });
+    add_one(&lock);
+    add_one(&lock);
+    patient.join().unwrap();
+    let timed = timed.join().unwrap();
+    assert_eq!(*lock.lock(), 3 + timed);
+}
+
+/// A timed acquisition gets in or gives up, and the lock is free afterwards.
+fn lock_timeout() {
+    let lock = Arc::new(Lock::new(0));
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    let got = match lock.try_lock_for(some_time()) {
+        Some(mut guard) => {
+            *guard += 1;
+            1
+        }
+        None => 0,
+    };
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 1 + got);
+    assert!(!lock.is_locked());
+}
+
+/// A waiter that times out takes nobody's wake-up with it: the third thread, which waits for ever, gets in.
+fn lock_timeout_passes_no_wake_up_on() {
+    let lock = Arc::new(Lock::new(0));
+    let timed = spawn({
+        let lock = Arc::clone(&lock);
+        move || match lock.try_lock_for(some_time()) {
+            Some(mut guard) => {
+                *guard += 1;
+                1
+            }
+            None => 0,
+        }
+    });
+    let patient = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    add_one(&lock);
+    patient.join().unwrap();
+    let timed = timed.join().unwrap();
+    assert_eq!(*lock.lock(), 2 + timed);
+}
+
+/// A fair release hands over, or frees the lock if nobody waits.
+fn lock_unlock_fair() {
+    let lock = Arc::new(Lock::new(0));
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || {
+            add_one(&lock);
+            add_one(&lock);
+        }
+    });
+    let mut guard = lock.lock();
+    *guard += 1;
+    LockGuard::unlock_fair(guard);
+    add_one(&lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 4);
+}
+
+/// A fair release with two waiters, one of which may time out.
+fn lock_unlock_fair_three_threads() {
+    let lock = Arc::new(Lock::new(0));
+    let patient = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    let timed = spawn({
+        let lock = Arc::clone(&lock);
+        move || match lock.try_lock_for(some_time()) {
+            Some(mut guard) => {
+                *guard += 1;
+                LockGuard::unlock_fair(guard);
+                1
+            }
+            None => 0,
+        }
+    });
+    let mut guard = lock.lock();
+    *guard += 1;
+    LockGuard::unlock_fair(guard);
+    patient.join().unwrap();
+    let timed = timed.join().unwrap();
+    assert_eq!(*lock.lock(), 2 + timed);
+}
+
+/// `try_lock` and a zero timeout never wait, and exclude like the others.
+fn lock_try_lock() {
+    let lock = Arc::new(Lock::new(0));
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || match lock.try_lock() {
+            Some(mut guard) => {
+                *guard += 1;
+                1
+            }
+            None => 0,
+        }
+    });
+    let got = match lock.try_lock_for(Duration::ZERO) {
+        Some(mut guard) => {
+            *guard += 1;
+            1
+        }
+        None => 0,
+    };
+    let got = got + other.join().unwrap();
+    assert!(got > 0);
+    assert_eq!(*lock.try_lock().unwrap(), got);
+}
+
+/// `unlocked` lets the other in, and comes back with the lock.
+fn lock_unlocked() {
+    let lock = Arc::new(Lock::new(0));
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    let mut guard = lock.lock();
+    *guard += 1;
+    LockGuard::unlocked(&mut guard, || ());
+    *guard += 1;
+    drop(guard);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 3);
+}
+
+/// A guard that is dropped by another thread than the one that made it.
+fn lock_guard_is_sent() {
+    let lock = Arc::new(Lock::new(0));
+    let mut guard = lock.lock_arc();
+    let other = spawn(move || {
+        *guard += 1;
+        drop(guard);
+    });
+    add_one(&lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 2);
+}
+
+/// Acquired here, released there: the holder is whoever comes next.
+fn lock_raw_released_elsewhere() {
+    let lock = Arc::new(RawLock::new());
+    lock.lock();
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || lock.checked_unlock().unwrap()
+    });
+    lock.lock();
+    other.join().unwrap();
+    lock.checked_unlock().unwrap();
+    assert!(lock.checked_unlock().is_err());
+    assert!(lock.try_lock());
+}
+
+/// Two releases of one acquisition: one of them fails, and a waiter gets in once.
+fn lock_raw_released_twice() {
+    let lock = Arc::new(RawLock::new());
+    lock.lock();
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || lock.checked_unlock().is_ok()
+    });
+    let here = lock.checked_unlock_fair().is_ok();
+    assert!(here ^ other.join().unwrap());
+    assert!(!lock.is_locked());
+}

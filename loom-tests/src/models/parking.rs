@@ -1,0 +1,2 @@
+//! parking
+pub const MODELS: &[super::Model] = &[];

@@ -1,0 +1,2 @@
+//! queue
+pub const MODELS: &[super::Model] = &[];

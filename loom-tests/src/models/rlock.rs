@@ -1,0 +1,2 @@
+//! rlock
+pub const MODELS: &[super::Model] = &[];

@@ -1,0 +1,2 @@
+//! semaphore
+pub const MODELS: &[super::Model] = &[];
