@@ -80,14 +80,6 @@ pub struct Arrival {
     pub is_leader: bool,
 }
 
-impl Arrival {
-    /// The same as the field, for those who come from `std::sync::BarrierWaitResult`.
-    #[must_use]
-    pub fn is_leader(&self) -> bool {
-        self.is_leader
-    }
-}
-
 impl Barrier {
     crate::primitives::const_fn! {
         /// A barrier that waits for so many parties.

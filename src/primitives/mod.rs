@@ -3,7 +3,8 @@
 //!
 //! `real/` and `model/` mirror each other, item for item. **This file holds the switch**: with the feature
 //! `loom` the model stands behind every name, without it the real thing. Nothing above this folder knows
-//! which one it got.
+//! which one it got. (The feature's name is met elsewhere in one form only, `cfg_attr(feature = "loom",
+//! track_caller)`, by which a race is reported with the place in the user's code, and nothing else changes.)
 //!
 //! | module      | real                         | model                                                |
 //! |-------------|------------------------------|------------------------------------------------------|
@@ -43,3 +44,47 @@ macro_rules! const_fn {
     };
 }
 pub(crate) use const_fn;
+
+/// Declares statics that exist in both worlds: ordinary ones without the feature `loom`, `loom::lazy_static`s with it (under
+/// loom no constructor is `const`, and a static has to begin anew with each execution).
+///
+/// ```
+/// raddle::static_sync! {
+///     /// How many have come.
+///     pub static COUNT: raddle::Lock<u32> = raddle::Lock::new(0);
+///     static CHANGED: raddle::Condition = raddle::Condition::new();
+/// }
+///
+/// *COUNT.lock() += 1;
+/// CHANGED.notify_all();
+/// ```
+#[cfg(not(feature = "loom"))]
+#[macro_export]
+macro_rules! static_sync {
+    ($($(#[$meta:meta])* $vis:vis static $NAME:ident: $ty:ty = $value:expr;)*) => {
+        $($(#[$meta])* $vis static $NAME: $ty = $value;)*
+    };
+}
+
+/// Declares statics that exist in both worlds: ordinary ones without the feature `loom`, `loom::lazy_static`s with it (under
+/// loom no constructor is `const`, and a static has to begin anew with each execution).
+#[cfg(feature = "loom")]
+#[macro_export]
+macro_rules! static_sync {
+    () => {};
+    ($(#[$meta:meta])* static $NAME:ident: $ty:ty = $value:expr; $($rest:tt)*) => {
+        $crate::primitives::loom::lazy_static! { $(#[$meta])* static ref $NAME: $ty = $value; }
+        $crate::static_sync! { $($rest)* }
+    };
+    ($(#[$meta:meta])* pub static $NAME:ident: $ty:ty = $value:expr; $($rest:tt)*) => {
+        $crate::primitives::loom::lazy_static! { $(#[$meta])* pub static ref $NAME: $ty = $value; }
+        $crate::static_sync! { $($rest)* }
+    };
+    ($(#[$meta:meta])* pub ($($vis:tt)+) static $NAME:ident: $ty:ty = $value:expr; $($rest:tt)*) => {
+        $crate::primitives::loom::lazy_static! { $(#[$meta])* pub ($($vis)+) static ref $NAME: $ty = $value; }
+        $crate::static_sync! { $($rest)* }
+    };
+}
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use ::loom;

@@ -1,7 +1,7 @@
 //! `Lock`: mutual exclusion, hand-off, timeouts against wake-ups, fairness.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Duration, spawn, some_time};
+use crate::world::{Arc, Duration, some_time, spawn};
 use raddle::raw::RawLock;
 use raddle::{Lock, LockGuard};
 
