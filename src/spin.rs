@@ -25,7 +25,7 @@ impl Spin {
 
     /// Takes a step, or says false: it is time to park.
     pub(crate) fn spin(&mut self) -> bool {
-        if self.step >= SPIN_STEPS {
+        if self.step == SPIN_STEPS {
             return false;
         }
         self.step += 1;

@@ -74,7 +74,7 @@ use raw::RawLock;
 /// `threading.Lock`, with the data inside. `acquire(timeout=...)` is [`try_lock_for`](Lock::try_lock_for),
 /// `acquire(blocking=False)` is [`try_lock`](Lock::try_lock), `with lock:` is the life of the guard. Python lets
 /// another thread release; here [`lock_arc`](Lock::lock_arc) gives a guard that can be sent to one, and
-/// [`raw::RawLock`](crate::raw::RawLock) is Python's lock to the letter.
+/// [`RawLock`] is Python's lock to the letter.
 ///
 /// # Differences from `std` and `parking_lot`
 ///

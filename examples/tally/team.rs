@@ -1,0 +1,192 @@
+//! The threads: one that walks, some that count, and the main thread, which watches.
+
+use std::io;
+use std::panic;
+use std::path::PathBuf;
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, ProgressBar};
+use raddle::{Barrier, Condition, Event, JoinableQueue, Lock, Semaphore};
+
+use crate::WordRule;
+use crate::count::{self, Counted};
+use crate::report::{self, at};
+use crate::tally::Tally;
+use crate::walk;
+
+/// How many paths wait to be counted, at most. The walker is mostly ahead of the workers, and need not be far ahead.
+const QUEUED: usize = 1024;
+
+/// How often the progress bar is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What is to be done.
+pub(crate) struct Order<'a> {
+    pub(crate) roots: &'a [PathBuf],
+    /// Names of directories that are not entered.
+    pub(crate) leave_out: &'a [&'a str],
+    pub(crate) workers: usize,
+    pub(crate) open_files: usize,
+    pub(crate) words: WordRule,
+}
+
+/// What has been done.
+pub(crate) struct Outcome {
+    pub(crate) tally: Tally,
+    pub(crate) workers: usize,
+    pub(crate) time: Duration,
+}
+
+/// What the threads share.
+pub(crate) struct Team<'a> {
+    pub(crate) stop: &'a Event,
+    pub(crate) paths: JoinableQueue<PathBuf>,
+    pub(crate) progress: Lock<Progress>,
+    /// Goes with `progress`: somebody has left.
+    left: Condition,
+    open_files: Semaphore,
+    start: Barrier,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    pub(crate) found: u64,
+    counted: u64,
+    bytes: u64,
+    /// How many threads have not left yet.
+    at_work: usize,
+}
+
+/// Counts as ordered, until all is counted or `stop` is set.
+///
+/// It comes to an end whatever happens. The walker shuts the queue down when it has put the last path; the workers get what is
+/// left, and leave. After a stop, whoever sees it first takes back what is queued. And if a thread panics, it shuts the queue
+/// down as it leaves: nobody waits for it at either end of the queue.
+pub(crate) fn count(order: &Order<'_>, stop: &Event) -> io::Result<Outcome> {
+    let threads = order.workers + 1;
+    let team = Team {
+        stop,
+        paths: JoinableQueue::bounded(QUEUED),
+        progress: Lock::new(Progress { found: 0, counted: 0, bytes: 0, at_work: threads }),
+        left: Condition::new(),
+        open_files: Semaphore::new(order.open_files),
+        // The main thread is there too, to start the clock.
+        start: Barrier::new(threads + 1),
+    };
+    thread::scope(|scope| {
+        let handles = team.spawn_all(scope, order).inspect_err(|_| {
+            // Too few for the barrier: those who wait at it would wait for ever.
+            team.start.abort();
+        })?;
+        team.start.wait().map_err(io::Error::other)?;
+        let begin = Instant::now();
+        team.watch(&report::progress_bar());
+
+        let mut tally = Tally::default();
+        for handle in handles {
+            match handle.join() {
+                Ok(part) => tally.merge(part),
+                Err(payload) => panic::resume_unwind(payload),
+            }
+        }
+        debug_assert_eq!(team.paths.unfinished(), 0, "all paths were counted, or taken back");
+        Ok(Outcome { tally, workers: order.workers, time: begin.elapsed() })
+    })
+}
+
+impl Team<'_> {
+    fn spawn_all<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        order: &'scope Order<'_>,
+    ) -> io::Result<Vec<ScopedJoinHandle<'scope, Tally>>> {
+        let mut handles = vec![self.spawn(scope, || walk::walk(self, order))?];
+        for _ in 0..order.workers {
+            handles.push(self.spawn(scope, || self.work(order.words))?);
+        }
+        Ok(handles)
+    }
+
+    /// Spawns a thread that does `work` as soon as all are there.
+    fn spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        work: impl FnOnce() -> Tally + Send + 'scope,
+    ) -> io::Result<ScopedJoinHandle<'scope, Tally>> {
+        thread::Builder::new().spawn_scoped(scope, || {
+            let _leaving = Leaving(self);
+            match self.start.wait() {
+                Ok(_) => work(),
+                // Somebody could not be spawned.
+                Err(_) => Tally::default(),
+            }
+        })
+    }
+
+    /// What a worker does: counts files for as long as there are any.
+    fn work(&self, words: WordRule) -> Tally {
+        let mut tally = Tally::default();
+        let mut buffer = vec![0; count::CHUNK];
+        // A job counts as done when it is dropped, also in a panic.
+        while let Ok(path) = self.paths.get_job() {
+            let counted = {
+                let _permit = self.open_files.acquire();
+                count::count_file(&path, &mut buffer, words, self.stop)
+            };
+            match counted {
+                Ok(Some(Counted { counts, is_utf8 })) => {
+                    tally.add_file(&path, counts);
+                    if !is_utf8 {
+                        tally.non_utf8_files.add(&path);
+                    }
+                    let mut progress = self.progress.lock();
+                    progress.counted += 1;
+                    progress.bytes += counts.bytes;
+                }
+                Ok(None) => {
+                    tally.not_counted += 1 + self.take_back();
+                }
+                Err(error) => tally.unreadable.push(at(&path, &error)),
+            }
+        }
+        tally
+    }
+
+    /// Shuts the queue down, and says how many paths were in it. To the first who asks: for all others it is empty.
+    pub(crate) fn take_back(&self) -> u64 {
+        self.paths.shutdown_now().len() as u64
+    }
+
+    /// What the main thread does: draws the progress bar until the last one has left.
+    fn watch(&self, bar: &ProgressBar) {
+        loop {
+            let mut progress = self.progress.lock();
+            if progress.at_work > 0 {
+                self.left.wait_for(&mut progress, TICK);
+            }
+            let Progress { found, counted, bytes, at_work } = *progress;
+            // Drawing takes its time: not while a worker may wait for the lock.
+            drop(progress);
+            if at_work == 0 {
+                bar.finish_and_clear();
+                return;
+            }
+            bar.set_length(found);
+            bar.set_position(counted);
+            bar.set_message(HumanBytes(bytes).to_string());
+        }
+    }
+}
+
+/// Held by each thread for as long as it is at work.
+struct Leaving<'a>(&'a Team<'a>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        // The walker has found all there is to find; a worker finds the queue shut down already, unless it panics.
+        self.0.paths.shutdown();
+        self.0.progress.lock().at_work -= 1;
+        self.0.left.notify_one();
+    }
+}
