@@ -49,3 +49,35 @@ impl From<Instant> for Deadline {
         Deadline::At(instant)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_that_the_clock_cannot_express_is_none() {
+        assert!(matches!(Deadline::after(Duration::MAX), Deadline::Never));
+        assert!(matches!(Deadline::after(Duration::from_secs(u64::MAX)), Deadline::Never));
+        assert_eq!(Deadline::Never.instant(), None);
+    }
+
+    #[test]
+    fn zero_does_not_block_and_a_nanosecond_may() {
+        assert!(Deadline::after(Duration::ZERO).is_now());
+        assert!(!Deadline::after(Duration::from_nanos(1)).is_now());
+    }
+
+    #[test]
+    fn a_deadline_is_not_before_its_timeout() {
+        let timeout = Duration::from_secs(3600);
+        let before = Instant::now();
+        let deadline = Deadline::after(timeout).instant().expect("an hour can be expressed");
+        assert!(deadline.checked_duration_since(before) >= Some(timeout));
+    }
+
+    #[test]
+    #[should_panic(expected = "must not block")]
+    fn now_is_no_deadline_to_park_with() {
+        let _ = Deadline::Now.instant();
+    }
+}

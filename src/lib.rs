@@ -52,6 +52,7 @@ mod deadline;
 mod error;
 mod event;
 mod lock;
+mod pins;
 #[doc(hidden)]
 pub mod primitives;
 mod queue;

@@ -357,7 +357,6 @@ fn a_thread_that_hardly_lets_go_starves_nobody() {
                 .collect();
             for waiter in waiters {
                 let longest = waiter.join().unwrap();
-                eprintln!("LONGEST {longest:?}");
                 assert!(longest < STARVES_AFTER, "passed over for {longest:?}");
             }
             stop.store(true, Ordering::Relaxed);

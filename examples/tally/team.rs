@@ -75,9 +75,10 @@ pub(crate) fn count(order: &Order<'_>, stop: &Event) -> io::Result<Outcome> {
         start: Barrier::new(threads + 1),
     };
     thread::scope(|scope| {
-        let handles = team.spawn_all(scope, order).inspect_err(|_| {
-            // Too few for the barrier: those who wait at it would wait for ever.
+        let handles = team.spawn_all(scope, order).map_err(|error| {
+            // Those who wait at the barrier would wait for ever: they are too few.
             team.start.abort();
+            io::Error::new(error.kind(), format!("cannot start {} workers: {error}", order.workers))
         })?;
         team.start.wait().map_err(io::Error::other)?;
         let begin = Instant::now();

@@ -1,2 +1,605 @@
-//! condition
-pub const MODELS: &[super::Model] = &[];
+//! `Condition`: no notify is lost and none is eaten, counts are exact, order is kept, and every level of the lock comes back.
+
+use super::{Model, bounded, exhaustive};
+use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
+use raddle::raw::{RawCondition, RawLock, RawRLock};
+use raddle::{Condition, Lock, LockGuard, NotLocked, NotOwner, RLock};
+
+/// The models of this file.
+pub const MODELS: &[Model] = &[
+    exhaustive("condition_notify", 1, condition_notify),
+    exhaustive("condition_notify_after_release", 1, condition_notify_after_release),
+    exhaustive("condition_wait_while", 1, condition_wait_while),
+    exhaustive("condition_turns", 1, condition_turns),
+    bounded("condition_notify_one_by_one", 3, 1, condition_notify_one_by_one),
+    bounded("condition_notify_n", 3, 1, condition_notify_n),
+    bounded("condition_notify_all_lock_held", 3, 1, condition_notify_all_lock_held),
+    bounded("condition_notify_all_lock_free", 3, 1, condition_notify_all_lock_free),
+    bounded("condition_contended", 3, 1, condition_contended),
+    bounded("condition_contended_requeue", 3, 1, condition_contended_requeue),
+    exhaustive("condition_hand_off", 1, condition_hand_off),
+    exhaustive("condition_timed", 1, condition_timed),
+    exhaustive("condition_timed_lock_free", 1, condition_timed_lock_free),
+    exhaustive("condition_timed_wait_while", 1, condition_timed_wait_while),
+    exhaustive("condition_zero_timeout", 1, condition_zero_timeout),
+    bounded("condition_timeout_eats_no_notify", 3, 1, condition_timeout_eats_no_notify),
+    bounded("condition_requeued_timeout_lock_held", 3, 1, condition_requeued_timeout_lock_held),
+    bounded("condition_requeued_timeout_lock_free", 3, 1, condition_requeued_timeout_lock_free),
+    exhaustive("condition_one_lock_after_another", 1, condition_one_lock_after_another),
+    exhaustive("condition_one_lock_after_another_timed", 1, condition_one_lock_after_another_timed),
+    exhaustive("condition_two_locks_at_once", 1, condition_two_locks_at_once),
+    exhaustive("condition_rlock", 1, condition_rlock),
+    exhaustive("condition_rlock_timed", 1, condition_rlock_timed),
+    bounded("condition_rlock_three_threads", 3, 1, condition_rlock_three_threads),
+    exhaustive("condition_raw_lock", 1, condition_raw_lock),
+    exhaustive("condition_raw_rlock", 1, condition_raw_rlock),
+];
+
+/// A lock and a condition for changes of what it protects.
+struct Shared<T> {
+    data: Lock<T>,
+    changed: Condition,
+}
+
+impl<T> Shared<T> {
+    fn new(data: T) -> Arc<Shared<T>> {
+        Arc::new(Shared { data: Lock::new(data), changed: Condition::new() })
+    }
+}
+
+fn spawn_with<S: Send + Sync + 'static, R: Send + 'static>(
+    shared: &Arc<S>,
+    f: impl FnOnce(&S) -> R + Send + 'static,
+) -> JoinHandle<R> {
+    let shared = Arc::clone(shared);
+    spawn(move || f(&shared))
+}
+
+// One waiter, one notifier.
+
+/// The predicate changes and the notify comes under the lock. Who gives up the lock before it queues misses it.
+fn condition_notify() {
+    let shared = Shared::new((0, false));
+    let other = spawn_with(&shared, |shared| {
+        let mut data = shared.data.lock();
+        data.0 = 7;
+        let is_waited_for = data.1;
+        assert_eq!(shared.changed.notify_one(), is_waited_for);
+    });
+    let mut data = shared.data.lock();
+    while data.0 == 0 {
+        data.1 = true;
+        shared.changed.wait(&mut data);
+        assert_eq!(data.0, 7, "a spurious wakeup");
+    }
+    drop(data);
+    other.join().unwrap();
+}
+
+/// The notify comes after the lock was released, when the waiter may be anywhere.
+fn condition_notify_after_release() {
+    let shared = Shared::new((0, false));
+    let other = spawn_with(&shared, |shared| {
+        let mut data = shared.data.lock();
+        data.0 = 7;
+        let is_waited_for = data.1;
+        drop(data);
+        assert_eq!(shared.changed.notify_one(), is_waited_for);
+        assert!(!shared.changed.notify_one(), "nobody is left");
+    });
+    let mut data = shared.data.lock();
+    while data.0 == 0 {
+        data.1 = true;
+        shared.changed.wait(&mut data);
+        assert_eq!(data.0, 7, "a spurious wakeup");
+    }
+    drop(data);
+    other.join().unwrap();
+}
+
+/// `wait_while` waits again after a notify that came too early, and shows the predicate what is there.
+fn condition_wait_while() {
+    let shared = Shared::new(0);
+    let other = spawn_with(&shared, |shared| {
+        *shared.data.lock() += 1;
+        shared.changed.notify_one();
+        let mut data = shared.data.lock();
+        *data += 1;
+        shared.changed.notify_all();
+    });
+    let mut data = shared.data.lock();
+    shared.changed.wait_while(&mut data, |data| *data < 2);
+    assert_eq!(*data, 2);
+    drop(data);
+    other.join().unwrap();
+}
+
+/// Two threads take turns: each is waiter and notifier, and the word is set and cleared again and again.
+fn condition_turns() {
+    fn take_turns(shared: &Shared<usize>, odd: usize) {
+        for _ in 0..2 {
+            let mut turn = shared.data.lock();
+            shared.changed.wait_while(&mut turn, |turn| *turn % 2 != odd);
+            *turn += 1;
+            shared.changed.notify_one();
+        }
+    }
+    let shared = Shared::new(0);
+    let other = spawn_with(&shared, |shared| take_turns(shared, 1));
+    take_turns(&shared, 0);
+    other.join().unwrap();
+    assert_eq!(*shared.data.lock(), 4);
+}
+
+// Two waiters.
+
+/// What the lock protects here: who has come to wait, and who was notified.
+#[derive(Default)]
+struct Line {
+    /// Waits begun.
+    arrivals: usize,
+    /// Waits that notifies have ended.
+    notified: usize,
+    /// Who comes now does not wait.
+    closed: bool,
+}
+
+impl Line {
+    fn waiting(&self) -> usize {
+        self.arrivals - self.notified
+    }
+}
+
+/// Waits once, and checks that its turn had come: first in, first out.
+fn stand_in_line(shared: &Shared<Line>) {
+    let mut line = shared.data.lock();
+    if line.closed {
+        return;
+    }
+    let place = line.arrivals;
+    line.arrivals += 1;
+    shared.changed.wait(&mut line);
+    assert!(line.notified > place, "notified before its turn");
+}
+
+/// Notifies up to `n` with the lock held. The count has to be exact: nobody leaves the line by himself.
+fn call(shared: &Shared<Line>, n: usize) {
+    let mut line = shared.data.lock();
+    let notified = n.min(line.waiting());
+    assert_eq!(shared.changed.notify(n), notified);
+    line.notified += notified;
+}
+
+/// Notifies all, and lets nobody wait any more.
+fn close(shared: &Shared<Line>) {
+    let mut line = shared.data.lock();
+    line.closed = true;
+    assert_eq!(shared.changed.notify_all(), line.waiting());
+    line.notified = line.arrivals;
+}
+
+fn two_in_line(notifier: impl FnOnce(&Shared<Line>)) {
+    let shared = Shared::new(Line::default());
+    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
+    notifier(&shared);
+    for other in others {
+        other.join().unwrap();
+    }
+    let line = shared.data.lock();
+    assert_eq!(line.waiting(), 0);
+    assert!(!shared.changed.notify_one(), "nobody is left");
+}
+
+/// Two waiters, notified one by one: the first notify leaves the second waiter in the queue, and the word set.
+fn condition_notify_one_by_one() {
+    two_in_line(|shared| {
+        let mut line = shared.data.lock();
+        let notified = shared.changed.notify_one();
+        assert_eq!(notified, line.waiting() > 0);
+        line.notified += usize::from(notified);
+        drop(line);
+        // The lock is free now, or the first waiter's.
+        let mut line = shared.data.lock();
+        line.closed = true;
+        let waiting = line.waiting();
+        line.notified = line.arrivals;
+        drop(line);
+        for _ in 0..waiting {
+            assert!(shared.changed.notify_one());
+        }
+    });
+}
+
+/// `notify(n)` notifies exactly n, or all if they are fewer.
+fn condition_notify_n() {
+    two_in_line(|shared| {
+        call(shared, 0);
+        call(shared, 1);
+        let mut line = shared.data.lock();
+        line.closed = true;
+        assert_eq!(shared.changed.notify(3), line.waiting());
+        line.notified = line.arrivals;
+    });
+}
+
+/// With the lock held, all are moved to its queue: each unlock wakes the next.
+fn condition_notify_all_lock_held() {
+    two_in_line(close);
+}
+
+/// With the lock free, the first is woken and the rest is moved behind it: the first answers for them, by the token `MORE`.
+fn condition_notify_all_lock_free() {
+    two_in_line(|shared| {
+        let mut line = shared.data.lock();
+        line.closed = true;
+        let waiting = line.waiting();
+        line.notified = line.arrivals;
+        drop(line);
+        assert_eq!(shared.changed.notify_all(), waiting);
+    });
+}
+
+/// A third thread fights for the lock that the notified waiter was moved to.
+fn condition_contended() {
+    let shared = Shared::new((0, false));
+    let waiter = spawn_with(&shared, |shared| {
+        let mut data = shared.data.lock();
+        shared.changed.wait_while(&mut data, |data| !data.1);
+        data.0 += 1;
+    });
+    let stranger = spawn_with(&shared, |shared| {
+        shared.data.lock().0 += 1;
+        shared.data.lock().0 += 1;
+    });
+    let mut data = shared.data.lock();
+    data.1 = true;
+    shared.changed.notify_one();
+    drop(data);
+    waiter.join().unwrap();
+    stranger.join().unwrap();
+    assert_eq!(shared.data.lock().0, 3);
+}
+
+/// Two waiters and a stranger, who waits for the lock between them: who is woken answers for all that are behind it.
+fn condition_contended_requeue() {
+    let shared = Shared::new(Line::default());
+    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
+    let stranger = spawn_with(&shared, |shared| shared.data.lock().closed);
+    let mut line = shared.data.lock();
+    line.closed = true;
+    let waiting = line.waiting();
+    line.notified = line.arrivals;
+    drop(line);
+    assert_eq!(shared.changed.notify_all(), waiting);
+    for other in others {
+        other.join().unwrap();
+    }
+    stranger.join().unwrap();
+}
+
+/// A waiter that was moved to the queue of the lock is handed the lock: it must not ask for it again, and nobody barges.
+fn condition_hand_off() {
+    let shared = Shared::new((false, false));
+    let waiter = spawn_with(&shared, |shared| {
+        let mut data = shared.data.lock();
+        data.0 = true;
+        shared.changed.wait_for(&mut data, some_time());
+        data.1 = true;
+    });
+    let data = shared.data.lock();
+    let waits = shared.changed.notify_one();
+    assert!(data.0 || !waits);
+    LockGuard::unlock_fair(data);
+    drop(shared.data.lock());
+    waiter.join().unwrap();
+    assert_eq!(*shared.data.lock(), (true, true));
+}
+
+// Timeouts.
+
+/// A wait of limited time says true exactly if a notify counted it: whatever passes between the notify and the lock.
+fn condition_timed() {
+    let shared = Shared::new(0);
+    let other = spawn_with(&shared, |shared| {
+        let mut notified = shared.data.lock();
+        *notified += usize::from(shared.changed.notify_one());
+    });
+    let mut notified = shared.data.lock();
+    // The notifier holds the lock: it has not counted, or it has and we know.
+    let in_time = shared.changed.wait_for(&mut notified, some_time());
+    assert_eq!(in_time, *notified == 1);
+    drop(notified);
+    other.join().unwrap();
+}
+
+/// The same with a notify that does not hold the lock: it wakes the waiter instead of moving it.
+fn condition_timed_lock_free() {
+    let shared = Shared::new(());
+    let other = spawn_with(&shared, |shared| shared.changed.notify_all());
+    let in_time = shared.changed.wait_for(&mut shared.data.lock(), some_time());
+    assert_eq!(other.join().unwrap(), usize::from(in_time));
+}
+
+/// `wait_while_for` asks once more after the timeout, and says what the predicate says.
+fn condition_timed_wait_while() {
+    let shared = Shared::new(0);
+    let other = spawn_with(&shared, |shared| {
+        for _ in 0..2 {
+            *shared.data.lock() += 1;
+            shared.changed.notify_one();
+        }
+    });
+    let mut data = shared.data.lock();
+    let done = shared.changed.wait_while_for(&mut data, |data| *data < 2, some_time());
+    assert_eq!(done, *data == 2);
+    drop(data);
+    other.join().unwrap();
+}
+
+/// Without time to wait, it lets others have the lock for a moment, and is notified by nobody.
+fn condition_zero_timeout() {
+    let shared = Shared::new(0);
+    let other = spawn_with(&shared, |shared| {
+        *shared.data.lock() += 1;
+        assert!(!shared.changed.notify_one());
+    });
+    let mut data = shared.data.lock();
+    *data += 1;
+    assert!(!shared.changed.wait_for(&mut data, Duration::ZERO));
+    *data += 1;
+    drop(data);
+    other.join().unwrap();
+    assert_eq!(*shared.data.lock(), 3);
+}
+
+/// Two waiters, one of which has a deadline: it says true if a notify counted it, and if not, it took none. The threads of the
+/// two may come in either order.
+fn one_of_two_times_out(notifier: impl FnOnce(&Shared<Line>) -> usize) {
+    let shared = Shared::new(Line::default());
+    let patient = spawn_with(&shared, |shared| {
+        let mut line = shared.data.lock();
+        if line.closed {
+            return 0;
+        }
+        line.arrivals += 1;
+        shared.changed.wait(&mut line);
+        line.arrivals -= 1;
+        1
+    });
+    let timed = spawn_with(&shared, |shared| {
+        let mut line = shared.data.lock();
+        usize::from(!line.closed && shared.changed.wait_for(&mut line, some_time()))
+    });
+    let notified = notifier(&shared);
+    assert_eq!(patient.join().unwrap() + timed.join().unwrap(), notified);
+    assert!(!shared.changed.notify_one(), "nobody is left");
+}
+
+/// Of two waiters the one with a deadline may leave: then the notify goes to the other.
+fn condition_timeout_eats_no_notify() {
+    one_of_two_times_out(|shared| {
+        let line = shared.data.lock();
+        let first = shared.changed.notify_one();
+        // The patient one counts itself, and does not leave by itself.
+        assert!(first || line.arrivals == 0, "a notify was eaten");
+        drop(line);
+        let mut line = shared.data.lock();
+        line.closed = true;
+        usize::from(first) + shared.changed.notify_all()
+    });
+}
+
+/// Both are moved to the queue of the lock, where the deadline of one may pass: it was notified all the same, and what the
+/// lock owes to the other is not lost with it.
+fn condition_requeued_timeout_lock_held() {
+    one_of_two_times_out(|shared| {
+        let mut line = shared.data.lock();
+        line.closed = true;
+        shared.changed.notify_all()
+    });
+}
+
+/// The first is woken and answers for the second, which may time out in the queue of the lock, or be the patient one.
+fn condition_requeued_timeout_lock_free() {
+    one_of_two_times_out(|shared| {
+        shared.data.lock().closed = true;
+        shared.changed.notify_all()
+    });
+}
+
+// Which lock?
+
+/// First with one lock, then with another: the notify has to forget the first, whose memory is gone by then.
+fn condition_one_lock_after_another() {
+    let changed = Arc::new(Condition::new());
+    let second = Arc::new(Lock::new(0));
+    let first = Arc::new(Lock::new(0));
+    let other = spawn({
+        let (first, second, changed) = (Arc::clone(&first), Arc::clone(&second), Arc::clone(&changed));
+        move || {
+            let mut data = first.lock();
+            changed.wait_while(&mut data, |data| *data == 0);
+            drop(data);
+            drop(first);
+            let mut data = second.lock();
+            changed.wait_while(&mut data, |data| *data == 0);
+        }
+    });
+    *first.lock() += 1;
+    changed.notify_one();
+    drop(first);
+    *second.lock() += 1;
+    changed.notify_one();
+    other.join().unwrap();
+}
+
+/// The same with timeouts: who is the last to leave the queue has to clear the word. The notifier may come at any time, also
+/// between the two.
+fn condition_one_lock_after_another_timed() {
+    let changed = Arc::new(Condition::new());
+    let other = spawn({
+        let changed = Arc::clone(&changed);
+        move || changed.notify_one()
+    });
+    let mut in_time = 0;
+    for _ in 0..2 {
+        let lock = Lock::new(());
+        in_time += usize::from(changed.wait_for(&mut lock.lock(), some_time()));
+    }
+    assert_eq!(in_time, usize::from(other.join().unwrap()));
+}
+
+/// With another lock than that of those who wait: a panic, the lock is still held, and the waiter is none the worse.
+fn condition_two_locks_at_once() {
+    let shared = Shared::new((false, false));
+    let waiter = spawn_with(&shared, |shared| {
+        let mut data = shared.data.lock();
+        data.0 = true;
+        shared.changed.wait_while(&mut data, |data| !data.1);
+    });
+    let is_waited_for = shared.data.lock().0;
+    if is_waited_for {
+        let another = Lock::new(0);
+        let mut guard = another.lock();
+        let wait = || shared.changed.wait_for(&mut guard, some_time());
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(wait));
+        assert!(result.is_err(), "two locks on one condition");
+        *guard += 1;
+        assert!(another.is_locked());
+    }
+    shared.data.lock().1 = true;
+    assert_eq!(shared.changed.notify_all(), usize::from(is_waited_for));
+    waiter.join().unwrap();
+}
+
+// Reentrant locks.
+
+struct SharedReentrant<T> {
+    data: RLock<Data<T>>,
+    changed: Condition,
+}
+
+impl<T> SharedReentrant<T> {
+    fn new(data: T) -> Arc<SharedReentrant<T>> {
+        Arc::new(SharedReentrant { data: RLock::new(Data::new(data)), changed: Condition::new() })
+    }
+}
+
+/// A wait at depth 2 lets the other in, and comes back at depth 2. The notifier has two levels as well.
+fn condition_rlock() {
+    let shared = SharedReentrant::new(0);
+    let other = spawn_with(&shared, |shared| {
+        let outer = shared.data.lock();
+        let inner = shared.data.lock();
+        inner.with_mut(|data| *data += 1);
+        shared.changed.notify_one();
+        drop(inner);
+        outer.with_mut(|data| *data += 1);
+    });
+    let outer = shared.data.lock();
+    let mut inner = shared.data.lock();
+    shared.changed.wait_while(&mut inner, |data| data.with(|data| *data == 0));
+    assert_eq!(shared.data.depth(), 2);
+    inner.with_mut(|data| assert_eq!(*data, 2, "two threads hold the lock"));
+    drop(inner);
+    assert!(shared.data.is_owned_by_current_thread());
+    outer.with_mut(|data| *data += 1);
+    drop(outer);
+    assert!(!shared.data.is_owned_by_current_thread());
+    other.join().unwrap();
+}
+
+/// Both levels come back after a timeout too, and the result is exact.
+fn condition_rlock_timed() {
+    let shared = SharedReentrant::new(0);
+    let other = spawn_with(&shared, |shared| {
+        let data = shared.data.lock();
+        data.with_mut(|data| *data = shared.changed.notify_all());
+        assert_eq!(shared.data.depth(), 1);
+    });
+    let outer = shared.data.lock();
+    let mut inner = shared.data.lock();
+    let in_time = shared.changed.wait_for(&mut inner, some_time());
+    assert_eq!(shared.data.depth(), 2);
+    inner.with(|data| assert_eq!(*data, usize::from(in_time)));
+    drop(inner);
+    assert_eq!(shared.data.depth(), 1);
+    drop(outer);
+    other.join().unwrap();
+    assert!(!shared.data.is_locked());
+}
+
+/// Waiters of different depths, notified together.
+fn condition_rlock_three_threads() {
+    fn wait_at_depth(shared: &SharedReentrant<usize>, depth: u32) {
+        let mut guards: Vec<_> = (0..depth).map(|_| shared.data.lock()).collect();
+        let guard = guards.last_mut().unwrap();
+        shared.changed.wait_while(guard, |data| data.with(|data| *data == 0));
+        assert_eq!(shared.data.depth(), depth);
+        guard.with_mut(|data| *data += 1);
+    }
+    let shared = SharedReentrant::new(0);
+    let others = [1, 2].map(|depth| spawn_with(&shared, move |shared| wait_at_depth(shared, depth)));
+    shared.data.lock().with_mut(|data| *data += 1);
+    shared.changed.notify_all();
+    for other in others {
+        other.join().unwrap();
+    }
+    shared.data.lock().with(|data| assert_eq!(*data, 3));
+}
+
+// Without guards.
+
+struct SharedRaw<L> {
+    lock: L,
+    changed: RawCondition,
+    data: Data<usize>,
+}
+
+/// A lock that anybody may release: what the notifier wrote, the waiter sees.
+fn condition_raw_lock() {
+    let shared =
+        Arc::new(SharedRaw { lock: RawLock::new(), changed: RawCondition::new(), data: Data::new(0) });
+    assert_eq!(shared.changed.wait(&shared.lock), Err(NotLocked));
+    let other = spawn_with(&shared, |shared| {
+        shared.lock.lock();
+        shared.data.with_mut(|data| *data += 1);
+        shared.lock.checked_unlock().unwrap();
+        shared.changed.notify_one()
+    });
+    shared.lock.lock();
+    let mut notified = false;
+    if shared.data.with(|data| *data == 0) {
+        notified = shared.changed.wait_for(&shared.lock, some_time()).unwrap();
+        assert!(shared.lock.is_locked());
+    }
+    shared.data.with_mut(|data| assert!(!notified || *data == 1));
+    shared.lock.checked_unlock().unwrap();
+    // It may have come after the wait, but then it notified nobody.
+    assert_eq!(other.join().unwrap(), notified);
+    assert!(!shared.lock.is_locked());
+}
+
+/// A lock with an owner and levels: who does not own it can't wait, and every level comes back.
+fn condition_raw_rlock() {
+    let shared =
+        Arc::new(SharedRaw { lock: RawRLock::new(), changed: RawCondition::new(), data: Data::new(0) });
+    let other = spawn_with(&shared, |shared| {
+        assert_eq!(shared.changed.wait(&shared.lock), Err(NotOwner));
+        shared.lock.lock();
+        shared.data.with_mut(|data| *data += 1);
+        shared.changed.notify_one();
+        shared.lock.checked_unlock().unwrap();
+    });
+    shared.lock.lock();
+    shared.lock.lock();
+    while shared.data.with(|data| *data == 0) {
+        shared.changed.wait(&shared.lock).unwrap();
+        assert_eq!(shared.lock.depth(), 2);
+        shared.data.with_mut(|data| assert_eq!(*data, 1, "a spurious wakeup"));
+    }
+    shared.lock.checked_unlock().unwrap();
+    shared.lock.checked_unlock().unwrap();
+    assert_eq!(shared.lock.checked_unlock(), Err(NotOwner));
+    other.join().unwrap();
+}
