@@ -65,7 +65,7 @@ mod spin;
 pub mod model;
 
 pub use barrier::{Arrival, Barrier};
-pub use condition::{Condition, ConditionGuard};
+pub use condition::{Condition, ConditionData, ConditionGuard};
 pub use error::{
     BrokenBarrier, GetError, NotLocked, NotOwner, OverRelease, PermitOverflow, PutError, TaskDoneTooOften,
     TryGetError, TryPutError,

@@ -55,8 +55,8 @@ struct Args {
     #[arg(long)]
     all: bool,
 
-    /// How many threads count [default: as many as can run at a time]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many threads count, 1024 at most [default: as many as can run at a time]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
     /// How many files they have open at a time, at most

@@ -56,7 +56,7 @@ pub(crate) fn print_result(outcome: &Outcome, sort: SortBy, json: bool) -> io::R
     }
 }
 
-/// The types with their names: `None` is "no extension". Two that differ only in bytes that are not UTF-8 become one name.
+/// The types with their names: `None` is "no extension".
 fn sorted_types(outcome: &Outcome, sort: SortBy) -> Vec<(Option<String>, Counts)> {
     let name =
         |extension: &OsString| (!extension.is_empty()).then(|| shown(Path::new(extension)).into_owned());

@@ -52,7 +52,7 @@ pub(crate) struct Team<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
     pub(crate) found: u64,
-    counted: u64,
+    done_with: u64,
     bytes: u64,
     /// How many threads have not left yet.
     at_work: usize,
@@ -68,7 +68,7 @@ pub(crate) fn count(order: &Order<'_>, stop: &Event) -> io::Result<Outcome> {
     let team = Team {
         stop,
         paths: JoinableQueue::bounded(QUEUED),
-        progress: Lock::new(Progress { found: 0, counted: 0, bytes: 0, at_work: threads }),
+        progress: Lock::new(Progress { found: 0, done_with: 0, bytes: 0, at_work: threads }),
         left: Condition::new(),
         open_files: Semaphore::new(order.open_files),
         // The main thread is there too, to start the clock.
@@ -102,9 +102,9 @@ impl Team<'_> {
         scope: &'scope Scope<'scope, '_>,
         order: &'scope Order<'_>,
     ) -> io::Result<Vec<ScopedJoinHandle<'scope, Tally>>> {
-        let mut handles = vec![self.spawn(scope, || walk::walk(self, order))?];
-        for _ in 0..order.workers {
-            handles.push(self.spawn(scope, || self.work(order.words))?);
+        let mut handles = vec![self.spawn(scope, "walker".to_owned(), || walk::walk(self, order))?];
+        for number in 1..=order.workers {
+            handles.push(self.spawn(scope, format!("worker {number}"), || self.work(order.words))?);
         }
         Ok(handles)
     }
@@ -113,9 +113,10 @@ impl Team<'_> {
     fn spawn<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
+        name: String,
         work: impl FnOnce() -> Tally + Send + 'scope,
     ) -> io::Result<ScopedJoinHandle<'scope, Tally>> {
-        thread::Builder::new().spawn_scoped(scope, || {
+        thread::Builder::new().name(name).spawn_scoped(scope, || {
             let _leaving = Leaving(self);
             match self.start.wait() {
                 Ok(_) => work(),
@@ -126,6 +127,8 @@ impl Team<'_> {
     }
 
     /// What a worker does: counts files for as long as there are any.
+    ///
+    /// The tally is its own until the end; what it shares with others is the queue, the permits, and the progress.
     fn work(&self, words: WordRule) -> Tally {
         let mut tally = Tally::default();
         let mut buffer = vec![0; count::CHUNK];
@@ -141,15 +144,14 @@ impl Team<'_> {
                     if !is_utf8 {
                         tally.non_utf8_files.add(&path);
                     }
-                    let mut progress = self.progress.lock();
-                    progress.counted += 1;
-                    progress.bytes += counts.bytes;
+                    self.progress.lock().bytes += counts.bytes;
                 }
                 Ok(None) => {
                     tally.not_counted += 1 + self.take_back();
                 }
                 Err(error) => tally.unreadable.push(at(&path, &error)),
             }
+            self.progress.lock().done_with += 1;
         }
         tally
     }
@@ -166,16 +168,18 @@ impl Team<'_> {
             if progress.at_work > 0 {
                 self.left.wait_for(&mut progress, TICK);
             }
-            let Progress { found, counted, bytes, at_work } = *progress;
+            let Progress { found, done_with, bytes, at_work } = *progress;
             // Drawing takes its time: not while a worker may wait for the lock.
             drop(progress);
             if at_work == 0 {
                 bar.finish_and_clear();
                 return;
             }
-            bar.set_length(found);
-            bar.set_position(counted);
             bar.set_message(HumanBytes(bytes).to_string());
+            bar.update(|state| {
+                state.set_len(found);
+                state.set_pos(done_with);
+            });
         }
     }
 }

@@ -69,21 +69,20 @@ impl Walker<'_> {
             self.tally.directories_left_out += 1;
             return Ok(());
         }
-        let path = entry.path();
-        if name.to_str().is_none() {
-            self.tally.non_utf8_names.add(&path);
-        }
-        self.found(path, kind)
+        self.found(entry.path(), kind)
     }
 
     fn found(&mut self, path: PathBuf, kind: FileType) -> Result<(), Stopped> {
         if self.team.stop.is_set() {
             return Err(Stopped);
         }
+        if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+            self.tally.non_utf8_names.add(&path);
+        }
         if kind.is_file() {
+            self.team.progress.lock().found += 1;
             // Blocks while the queue is full. We hold nothing meanwhile that a worker might wait for: had an open directory
             // its permit of `open_files`, `--open-files 1` would be a deadlock.
-            self.team.progress.lock().found += 1;
             self.team.paths.put(path).map_err(|PutError(_path)| {
                 self.tally.not_counted += 1;
                 Stopped

@@ -76,15 +76,19 @@ pub struct Condition {
 }
 
 /// A guard that a [`Condition`] can wait with: [`LockGuard`], [`RLockGuard`], and those that keep an `Arc`.
-pub trait ConditionGuard: sealed::Sealed {
-    /// What a predicate is shown: `&mut T` by the guards of a [`Lock`](crate::Lock), `&T` by those of an
-    /// [`RLock`](crate::RLock).
-    type Data<'d>
-    where
-        Self: 'd;
+pub trait ConditionGuard: for<'d> ConditionData<'d> {}
+
+/// What a [`ConditionGuard`] shows a predicate.
+///
+/// (A trait of its own, in place of an associated type with a lifetime: the default of `Bound` implies `Self: 'd`, so that "for
+/// every `'d`" in the bound of a predicate means "for every `'d` that the guard lives for". An associated
+/// `Data<'d> where Self: 'd` would ask for guards that live for ever.)
+pub trait ConditionData<'d, Bound = &'d Self>: sealed::Sealed {
+    /// `&mut T` by the guards of a [`Lock`](crate::Lock), `&T` by those of an [`RLock`](crate::RLock).
+    type Data;
 
     #[doc(hidden)]
-    fn data(&mut self) -> Self::Data<'_>;
+    fn data(&'d mut self) -> Self::Data;
 }
 
 mod sealed {
@@ -101,10 +105,12 @@ mod sealed {
 
 macro_rules! condition_guard {
     ($($Guard:ty, $Raw:ty, $Data:ty, |$guard:ident| $data:expr;)*) => {$(
-        impl<T: ?Sized> ConditionGuard for $Guard {
-            type Data<'d> = $Data where Self: 'd;
+        impl<T: ?Sized> ConditionGuard for $Guard {}
 
-            fn data(&mut self) -> Self::Data<'_> {
+        impl<'d, T: ?Sized> ConditionData<'d> for $Guard {
+            type Data = $Data;
+
+            fn data(&'d mut self) -> Self::Data {
                 let $guard = self;
                 $data
             }
@@ -189,12 +195,32 @@ impl Condition {
     ///
     /// The predicate is shown the data: `&mut T` of a `Lock<T>`, `&T` of an `RLock<T>`.
     ///
+    /// ```
+    /// # use raddle::{Condition, Lock};
+    /// let (lock, changed) = (Lock::new(0), Condition::new());
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         let mut count = lock.lock();
+    ///         changed.wait_while(&mut count, |count| *count < 3);
+    ///         assert_eq!(*count, 3);
+    ///     });
+    ///     for _ in 0..3 {
+    ///         *lock.lock() += 1;
+    ///         changed.notify_one();
+    ///     }
+    /// });
+    /// ```
+    ///
     /// # Panics
     ///
     /// As [`wait`](Condition::wait).
     #[doc(alias = "wait_for")]
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait_while<G: ConditionGuard>(&self, guard: &mut G, predicate: impl FnMut(G::Data<'_>) -> bool) {
+    pub fn wait_while<G: ConditionGuard>(
+        &self,
+        guard: &mut G,
+        predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
+    ) {
         self.wait_while_deadline(guard, predicate, Deadline::Never, "Condition::wait_while");
     }
 
@@ -209,7 +235,7 @@ impl Condition {
     pub fn wait_while_for<G: ConditionGuard>(
         &self,
         guard: &mut G,
-        predicate: impl FnMut(G::Data<'_>) -> bool,
+        predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
         timeout: Duration,
     ) -> bool {
         self.wait_while_deadline(guard, predicate, Deadline::after(timeout), "Condition::wait_while_for")
@@ -224,7 +250,7 @@ impl Condition {
     pub fn wait_while_until<G: ConditionGuard>(
         &self,
         guard: &mut G,
-        predicate: impl FnMut(G::Data<'_>) -> bool,
+        predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
         deadline: Instant,
     ) -> bool {
         self.wait_while_deadline(guard, predicate, Deadline::At(deadline), "Condition::wait_while_until")
@@ -275,7 +301,7 @@ impl Condition {
     fn wait_while_deadline<G: ConditionGuard>(
         &self,
         guard: &mut G,
-        mut predicate: impl FnMut(G::Data<'_>) -> bool,
+        mut predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
         deadline: Deadline,
         call: &'static str,
     ) -> bool {
