@@ -80,9 +80,9 @@ struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum WordRule {
-    /// Bytes between white space, whatever they are: POSIX, and `LC_ALL=C wc` of GNU since 9.5
+    /// Bytes between white space, whatever they are: POSIX, and newer GNU `LC_ALL=C wc`
     Runs,
-    /// The same, if a printable ASCII character is among them: `LC_ALL=C wc` of GNU before 9.5
+    /// The same, if a printable ASCII character is among them: older GNU `LC_ALL=C wc` (9.1, for one)
     Printable,
 }
 
@@ -97,7 +97,7 @@ enum SortBy {
 const AFTER_HELP: &str = "\
 What is counted:
   Lines, words and bytes are those of `LC_ALL=C wc`. A line is a newline byte, so that a last line without one is not
-  counted. A word is a longest run of bytes other than space, \\t, \\n, \\v, \\f and \\r. Versions of GNU wc before 9.5 count
+  counted. A word is a longest run of bytes other than space, \\t, \\n, \\v, \\f and \\r. Older versions of GNU wc (9.1, for one) count
   only those words that have a printable ASCII character in them: `--words printable` does so too. The two differ in
   binary files, and where a dash or the like that is not ASCII stands alone.
   The type of a file is its extension as written, so that `.c` and `.C` are two types. Files without an extension,

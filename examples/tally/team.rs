@@ -7,7 +7,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar};
-use raddle::{Barrier, Condition, Event, JoinableQueue, Lock, Semaphore};
+use raddle::{Barrier, BrokenBarrier, Condition, Event, JoinableQueue, Lock, Semaphore};
 
 use crate::WordRule;
 use crate::count::{self, Counted};
@@ -47,6 +47,8 @@ pub(crate) struct Team<'a> {
     left: Condition,
     open_files: Semaphore,
     start: Barrier,
+    /// When the first thread got past the barrier.
+    begin: Lock<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
@@ -71,8 +73,9 @@ pub(crate) fn count(order: &Order<'_>, stop: &Event) -> io::Result<Outcome> {
         progress: Lock::new(Progress { found: 0, done_with: 0, bytes: 0, at_work: threads }),
         left: Condition::new(),
         open_files: Semaphore::new(order.open_files),
-        // The main thread is there too, to start the clock.
+        // The main thread is there too: it breaks the barrier if somebody cannot be spawned.
         start: Barrier::new(threads + 1),
+        begin: Lock::new(None),
     };
     thread::scope(|scope| {
         let handles = team.spawn_all(scope, order).map_err(|error| {
@@ -80,8 +83,7 @@ pub(crate) fn count(order: &Order<'_>, stop: &Event) -> io::Result<Outcome> {
             team.start.abort();
             io::Error::new(error.kind(), format!("cannot start {} workers: {error}", order.workers))
         })?;
-        team.start.wait().map_err(io::Error::other)?;
-        let begin = Instant::now();
+        let begin = team.start_clock().map_err(io::Error::other)?;
         team.watch(&report::progress_bar());
 
         let mut tally = Tally::default();
@@ -118,12 +120,18 @@ impl Team<'_> {
     ) -> io::Result<ScopedJoinHandle<'scope, Tally>> {
         thread::Builder::new().name(name).spawn_scoped(scope, || {
             let _leaving = Leaving(self);
-            match self.start.wait() {
+            match self.start_clock() {
                 Ok(_) => work(),
                 // Somebody could not be spawned.
                 Err(_) => Tally::default(),
             }
         })
+    }
+
+    /// Waits until all are there, and says when that was: the first to go on looks at the clock.
+    fn start_clock(&self) -> Result<Instant, BrokenBarrier> {
+        self.start.wait()?;
+        Ok(*self.begin.lock().get_or_insert_with(Instant::now))
     }
 
     /// What a worker does: counts files for as long as there are any.
@@ -165,13 +173,11 @@ impl Team<'_> {
     fn watch(&self, bar: &ProgressBar) {
         loop {
             let mut progress = self.progress.lock();
-            if progress.at_work > 0 {
-                self.left.wait_for(&mut progress, TICK);
-            }
-            let Progress { found, done_with, bytes, at_work } = *progress;
+            let all_left = self.left.wait_while_for(&mut progress, |progress| progress.at_work > 0, TICK);
+            let Progress { found, done_with, bytes, .. } = *progress;
             // Drawing takes its time: not while a worker may wait for the lock.
             drop(progress);
-            if at_work == 0 {
+            if all_left {
                 bar.finish_and_clear();
                 return;
             }
