@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::primitives::time::Instant;
+use crate::primitives::time::{self, Instant};
 
 /// The moment at which a waiting call gives up.
 ///
@@ -26,6 +26,14 @@ impl Deadline {
             Deadline::Now
         } else {
             Instant::now().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
+        }
+    }
+
+    /// This deadline, or [`Deadline::Now`] if it is past. For slow paths, which have the time to look at the clock.
+    pub(crate) fn or_now(self) -> Deadline {
+        match self {
+            Deadline::At(instant) if time::has_passed(instant) => Deadline::Now,
+            other => other,
         }
     }
 
@@ -73,6 +81,15 @@ mod tests {
         let before = Instant::now();
         let deadline = Deadline::after(timeout).instant().expect("an hour can be expressed");
         assert!(deadline.checked_duration_since(before) >= Some(timeout));
+    }
+
+    #[test]
+    #[cfg(not(feature = "loom"))]
+    fn a_deadline_in_the_past_is_now() {
+        let begin = Instant::now();
+        assert!(Deadline::At(begin).or_now().is_now());
+        assert!(!Deadline::after(Duration::from_secs(3600)).or_now().is_now());
+        assert!(!Deadline::Never.or_now().is_now());
     }
 
     #[test]

@@ -14,7 +14,8 @@
 //! The same rules hold for all of them. `try_x` never blocks; `try_x_for` and `try_x_until` (on the types that one waits for:
 //! `wait_for` and `wait_until`) give up at a deadline of the monotonic clock; zero does not block, and a timeout too long for the
 //! clock is none. `_while` takes a predicate. There is no poisoning, there are no spurious wakeups, and a waiter that times out
-//! takes no wake-up, permit or item with it. A waiter that is passed over for a millisecond is served by the next release.
+//! takes no wake-up, permit or item with it. Whoever is awake may take a lock or a permit ahead of those that are
+//! parked; but a waiter that was woken, lost that race and has waited for a millisecond comes next.
 //!
 //! # Modelling your own code
 //!
@@ -65,7 +66,7 @@ mod spin;
 pub mod model;
 
 pub use barrier::{Arrival, Barrier};
-pub use condition::{Condition, ConditionData, ConditionGuard};
+pub use condition::{Condition, ConditionData, ConditionGuard, WaitableData};
 pub use error::{
     BrokenBarrier, GetError, NotLocked, NotOwner, OverRelease, PermitOverflow, PutError, TaskDoneTooOften,
     TryGetError, TryPutError,

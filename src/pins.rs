@@ -14,6 +14,8 @@ use crate::{
 
 /// `Send`, and not `Sync`.
 type SendOnly = Cell<u8>;
+/// `Sync`, and not `Send`.
+type SyncOnly = std::sync::MutexGuard<'static, u8>;
 /// Neither `Send` nor `Sync`.
 type Neither = *const u8;
 
@@ -66,6 +68,11 @@ assert_not_impl_any!(ArcLockGuard<SendOnly>: Sync);
 assert_not_impl_any!(RLockGuard<'static, SendOnly>: Sync);
 assert_not_impl_any!(MappedRLockGuard<'static, SendOnly>: Sync);
 assert_not_impl_any!(ArcRLockGuard<SendOnly>: Sync);
+// A shared guard gives access to the lock as well.
+assert_not_impl_any!(LockGuard<'static, SyncOnly>: Sync);
+assert_not_impl_any!(ArcLockGuard<SyncOnly>: Sync);
+assert_not_impl_any!(RLockGuard<'static, SyncOnly>: Sync);
+assert_not_impl_any!(ArcRLockGuard<SyncOnly>: Sync);
 
 // Without data there is nothing to be torn. `Lock` and `RLock` do not poison, and so make no such promise.
 assert_impl_all!(Event: Send, Sync);
@@ -83,6 +90,8 @@ assert_impl_all!(Semaphore: UnwindSafe, RefUnwindSafe);
 assert_impl_all!(BoundedSemaphore: UnwindSafe, RefUnwindSafe);
 #[cfg(not(feature = "loom"))]
 assert_impl_all!(Condition: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(RawRLock: UnwindSafe, RefUnwindSafe);
+assert_impl_all!(JoinableQueue<SendOnly>: UnwindSafe, RefUnwindSafe);
 assert_not_impl_any!(Lock<u8>: RefUnwindSafe);
 assert_not_impl_any!(RLock<u8>: RefUnwindSafe);
 

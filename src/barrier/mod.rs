@@ -55,7 +55,9 @@ use raw::{Arrived, MAX_PARTIES, RawBarrier};
 /// # Coming from Python
 ///
 /// `threading.Barrier`; its `BrokenBarrierError` is [`BrokenBarrier`]. The action goes to
-/// [`with_action`](Barrier::with_action), and a timeout to each wait.
+/// [`with_action`](Barrier::with_action), and a timeout to each wait. An [`abort`](Barrier::abort) or [`reset`](Barrier::reset)
+/// while the action runs breaks that round for all, the thread that ran the action included; in Python, where the action runs
+/// under the barrier's lock, it would come after the round.
 ///
 /// # Differences from `std` and `parking_lot`
 ///

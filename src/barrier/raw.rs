@@ -168,7 +168,8 @@ impl RawBarrier {
     }
 
     /// Waits for the others. At the deadline it breaks the barrier, unless all have come.
-    pub(crate) fn wait(&self, ticket: Ticket, mut deadline: Deadline) -> Result<(), BrokenBarrier> {
+    pub(crate) fn wait(&self, ticket: Ticket, deadline: Deadline) -> Result<(), BrokenBarrier> {
+        let mut deadline = deadline.or_now();
         let keep_waiting = |state| generation(state) == ticket.generation && !has_failed(state);
         let mut spin = Spin::new();
         loop {
@@ -255,11 +256,20 @@ impl RawBarrier {
         if has_failed(state) { 0 } else { arrived(state) as usize }
     }
 
-    /// Leaves a generation that has failed.
+    /// Leaves a generation that has failed. Nobody is released, so nothing is published, and only the count matters.
     fn leave(&self) {
-        // Of a failed generation nobody is released, so nothing is published, and only the count matters. The last to leave
-        // a barrier that is being reset opens it, and wakes those who want to enter.
-        self.change(|state| Some(after_leaving(state)));
+        // Relaxed: only a guess, the CAS below decides.
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            // The last to leave a barrier that is being reset opens it, and PARKED goes with the generation: then those who want
+            // to enter are woken. Nobody else waits for a leaver.
+            let next = after_leaving(state);
+            // Relaxed, both: as in `change`.
+            match self.state.compare_exchange_weak(state, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return self.wake_all_if(has_waiters(state) && !has_waiters(next)),
+                Err(actual) => state = actual,
+            }
+        }
     }
 
     /// Changes the word by `f`, unless that says `None`, and wakes everybody if somebody is parked.

@@ -75,8 +75,15 @@ pub struct Condition {
     raw: RawCondition,
 }
 
-/// A guard that a [`Condition`] can wait with: [`LockGuard`], [`RLockGuard`], and those that keep an `Arc`.
-pub trait ConditionGuard: for<'d> ConditionData<'d> {}
+/// A guard that a [`Condition`] can wait with: those of a [`Lock`](crate::Lock), and those of an [`RLock`](crate::RLock) whose
+/// data is [`WaitableData`].
+///
+/// `M` is found by the compiler, and of no further interest.
+#[diagnostic::on_unimplemented(
+    message = "a condition cannot wait with `{Self}`",
+    note = "with the guard of an `RLock<T>` it can if `T` is `Sync`, a `Cell`, or a `RefCell` of such data: see `raddle::WaitableData`"
+)]
+pub trait ConditionGuard<M>: for<'d> ConditionData<'d> {}
 
 /// What a [`ConditionGuard`] shows a predicate.
 ///
@@ -91,22 +98,82 @@ pub trait ConditionData<'d, Bound = &'d Self>: sealed::Sealed {
     fn data(&'d mut self) -> Self::Data;
 }
 
+/// Data of an [`RLock`](crate::RLock) that a [`Condition`] may give up every level of.
+///
+/// A thread may hold several guards of one `RLock`, and references to the data from each. A wait lets other threads at the same
+/// data while those references live on, asleep. So the data has to stand being looked at from several threads, one of which runs
+/// at a time: anything that is `Sync` does; so do `Cell`s, and `RefCell`s and `OnceCell`s of such data (a `RefMut` that sleeps is
+/// seen by the others as a borrow, and refused). What doesn't is data that is tied to its thread by other means.
+///
+/// `M` is found by the compiler: it tells the implementations apart.
+///
+/// ```
+/// use raddle::{Condition, RLock};
+/// use std::cell::{Cell, RefCell};
+/// use std::time::Duration;
+///
+/// let condition = Condition::new();
+/// let moment = Duration::from_millis(1);
+///
+/// let (count, list) = (RLock::new(Cell::new(0)), RLock::new(RefCell::new(vec![1])));
+/// condition.wait_for(&mut count.lock(), moment);
+/// condition.wait_while_for(&mut list.lock(), |list| list.borrow().is_empty(), moment);
+/// ```
+///
+/// A type of your own that is not `Sync` goes into a `RefCell` (or has this trait implemented for it, if you can promise what it
+/// asks):
+///
+/// ```compile_fail,E0277
+/// use raddle::{Condition, RLock};
+/// use std::cell::Cell;
+///
+/// struct Both(Cell<u32>, Cell<u32>);
+/// let lock = RLock::new(Both(Cell::new(1), Cell::new(2)));
+/// Condition::new().wait(&mut lock.lock());
+/// ```
+///
+/// # Safety
+///
+/// A thread that holds references to the data and is blocked must not be harmed by what other threads do through references of
+/// their own, one thread at a time.
+pub unsafe trait WaitableData<M> {}
+
+/// Tells the [`WaitableData`] of `Sync` types from that of others.
+#[derive(Debug)]
+pub struct BySync;
+/// Tells the [`WaitableData`] of cells from that of `Sync` types.
+#[derive(Debug)]
+pub struct ByCell<M>(core::marker::PhantomData<M>);
+
+// SAFETY: `Sync` asks for more: several threads that all run.
+unsafe impl<T: ?Sized + Sync> WaitableData<BySync> for T {}
+// SAFETY: nobody gets a reference into a `Cell`, but to other `Cell`s: the data only moves in and out, one thread at a time, and
+// may go from thread to thread.
+unsafe impl<T: ?Sized + Send> WaitableData<ByCell<()>> for core::cell::Cell<T> {}
+// SAFETY: its count of borrows is kept by one thread at a time, ordered by the lock. A mutable borrow that sleeps keeps the others
+// out; a shared one shares the data, which stands it.
+unsafe impl<T: ?Sized + Send + WaitableData<M>, M> WaitableData<ByCell<M>> for core::cell::RefCell<T> {}
+// SAFETY: it is written once, by one thread; then it shares the data, which stands it. A thread that sleeps while it makes the data
+// finds that another was faster, and panics.
+unsafe impl<T: Send + WaitableData<M>, M> WaitableData<ByCell<M>> for core::cell::OnceCell<T> {}
+
 mod sealed {
     use super::RawWaitable;
+    pub(super) use super::raw::sealed::Private;
 
+    /// The methods are for this crate alone: they ask for a value that nobody else can name.
     pub trait Sealed {
         type Raw: RawWaitable;
 
-        fn raw(&self) -> &Self::Raw;
-        fn end_access(&mut self);
-        fn begin_access(&mut self);
+        fn raw(&self, _: Private) -> &Self::Raw;
+        fn end_access(&mut self, _: Private);
+        fn begin_access(&mut self, _: Private);
     }
 }
+use sealed::Private;
 
 macro_rules! condition_guard {
     ($($Guard:ty, $Raw:ty, $Data:ty, |$guard:ident| $data:expr;)*) => {$(
-        impl<T: ?Sized> ConditionGuard for $Guard {}
-
         impl<'d, T: ?Sized> ConditionData<'d> for $Guard {
             type Data = $Data;
 
@@ -119,16 +186,16 @@ macro_rules! condition_guard {
         impl<T: ?Sized> sealed::Sealed for $Guard {
             type Raw = $Raw;
 
-            fn raw(&self) -> &$Raw {
+            fn raw(&self, _: Private) -> &$Raw {
                 <$Guard>::raw(self)
             }
 
-            fn end_access(&mut self) {
+            fn end_access(&mut self, _: Private) {
                 <$Guard>::end_access(self);
             }
 
             #[cfg_attr(feature = "loom", track_caller)]
-            fn begin_access(&mut self) {
+            fn begin_access(&mut self, _: Private) {
                 <$Guard>::begin_access(self);
             }
         }
@@ -142,6 +209,12 @@ condition_guard! {
     ArcRLockGuard<T>, crate::raw::RawRLock, &'d T, |guard| &**guard;
 }
 
+// There is one guard of a `Lock`, and it is borrowed exclusively while it waits.
+impl<T: ?Sized> ConditionGuard<()> for LockGuard<'_, T> {}
+impl<T: ?Sized> ConditionGuard<()> for ArcLockGuard<T> {}
+impl<T: ?Sized + WaitableData<M>, M> ConditionGuard<M> for RLockGuard<'_, T> {}
+impl<T: ?Sized + WaitableData<M>, M> ConditionGuard<M> for ArcRLockGuard<T> {}
+
 impl Condition {
     crate::primitives::const_fn! {
         /// A condition that nobody waits for.
@@ -152,13 +225,13 @@ impl Condition {
     }
 
     /// Gives up the lock and blocks until notified; then takes the lock back. Of an [`RLock`](crate::RLock) it gives up
-    /// every level and takes as many back.
+    /// every level and takes as many back; see [`WaitableData`] for what may be inside.
     ///
     /// # Panics
     ///
     /// If other threads wait with another lock. The lock is still held then.
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait<G: ConditionGuard>(&self, guard: &mut G) {
+    pub fn wait<M, G: ConditionGuard<M>>(&self, guard: &mut G) {
         self.wait_deadline(guard, Deadline::Never, "Condition::wait");
     }
 
@@ -176,7 +249,7 @@ impl Condition {
     ///
     /// As [`wait`](Condition::wait).
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait_for<G: ConditionGuard>(&self, guard: &mut G, timeout: Duration) -> bool {
+    pub fn wait_for<M, G: ConditionGuard<M>>(&self, guard: &mut G, timeout: Duration) -> bool {
         self.wait_deadline(guard, Deadline::after(timeout), "Condition::wait_for")
     }
 
@@ -186,7 +259,7 @@ impl Condition {
     ///
     /// As [`wait`](Condition::wait).
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait_until<G: ConditionGuard>(&self, guard: &mut G, deadline: Instant) -> bool {
+    pub fn wait_until<M, G: ConditionGuard<M>>(&self, guard: &mut G, deadline: Instant) -> bool {
         self.wait_deadline(guard, Deadline::At(deadline), "Condition::wait_until")
     }
 
@@ -216,7 +289,7 @@ impl Condition {
     /// As [`wait`](Condition::wait).
     #[doc(alias = "wait_for")]
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait_while<G: ConditionGuard>(
+    pub fn wait_while<M, G: ConditionGuard<M>>(
         &self,
         guard: &mut G,
         predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
@@ -232,7 +305,7 @@ impl Condition {
     /// As [`wait`](Condition::wait).
     #[doc(alias = "wait_for")]
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait_while_for<G: ConditionGuard>(
+    pub fn wait_while_for<M, G: ConditionGuard<M>>(
         &self,
         guard: &mut G,
         predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
@@ -247,7 +320,7 @@ impl Condition {
     ///
     /// As [`wait`](Condition::wait).
     #[cfg_attr(feature = "loom", track_caller)]
-    pub fn wait_while_until<G: ConditionGuard>(
+    pub fn wait_while_until<M, G: ConditionGuard<M>>(
         &self,
         guard: &mut G,
         predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,
@@ -263,7 +336,8 @@ impl Condition {
         self.raw.notify_one()
     }
 
-    /// Notifies the `n` threads that have waited longest, or all if they are fewer; says how many they were.
+    /// Notifies the `n` threads that have waited longest, or all if they are fewer; says how many they were. One by one: call it
+    /// with the lock held if a thread that is through already and waits again must not be among them.
     #[inline]
     pub fn notify(&self, n: usize) -> usize {
         self.raw.notify(n)
@@ -277,28 +351,28 @@ impl Condition {
 
     /// Waits with `deadline`, which callers with several waits in one call keep across them.
     #[cfg_attr(feature = "loom", track_caller)]
-    pub(crate) fn wait_deadline<G: ConditionGuard>(
+    pub(crate) fn wait_deadline<M, G: ConditionGuard<M>>(
         &self,
         guard: &mut G,
         deadline: Deadline,
         call: &'static str,
     ) -> bool {
         /// Begins the guard's access again, also if the wait panics: the lock is held in either case.
-        struct BeginAccess<'g, G: ConditionGuard>(&'g mut G);
+        struct BeginAccess<'g, G: sealed::Sealed>(&'g mut G);
 
-        impl<G: ConditionGuard> Drop for BeginAccess<'_, G> {
+        impl<G: sealed::Sealed> Drop for BeginAccess<'_, G> {
             fn drop(&mut self) {
-                self.0.begin_access();
+                self.0.begin_access(Private);
             }
         }
 
-        guard.end_access();
+        guard.end_access(Private);
         let guard = BeginAccess(guard);
-        self.raw.wait_deadline(guard.0.raw(), deadline, call)
+        self.raw.wait_deadline(guard.0.raw(Private), deadline, call)
     }
 
     #[cfg_attr(feature = "loom", track_caller)]
-    fn wait_while_deadline<G: ConditionGuard>(
+    fn wait_while_deadline<M, G: ConditionGuard<M>>(
         &self,
         guard: &mut G,
         mut predicate: impl FnMut(<G as ConditionData<'_>>::Data) -> bool,

@@ -67,69 +67,74 @@ pub struct RawCondition {
 }
 
 /// A lock that a [`RawCondition`] can wait on: [`RawLock`] or [`RawRLock`].
+///
+/// Its methods are for this crate alone: they ask for a value that nobody else can name.
 pub trait RawWaitable: sealed::Sealed {
     /// What a wait says when the lock is not held.
     type NotHeld;
 
     /// Whether the calling thread may give up this lock.
     #[doc(hidden)]
-    fn check_held(&self) -> Result<(), Self::NotHeld>;
+    fn check_held(&self, _: sealed::Private) -> Result<(), Self::NotHeld>;
 
     /// The inner lock, by which notifies know waiters.
     #[doc(hidden)]
-    fn raw_lock(&self) -> &RawLock;
+    fn raw_lock(&self, _: sealed::Private) -> &RawLock;
 
-    /// Gives up every level, the inner lock with it, and returns the levels.
+    /// Strikes the caller out as owner, and returns its levels. The inner lock is still held.
     #[doc(hidden)]
-    fn give_up(&self) -> u32;
+    fn give_up(&self, _: sealed::Private) -> u32;
 
     /// Enters the caller, who has the inner lock again, with its levels.
     #[doc(hidden)]
-    fn take_back(&self, levels: u32);
+    fn take_back(&self, levels: u32, _: sealed::Private);
 }
 
-mod sealed {
+pub(super) mod sealed {
+    /// Proof that the caller is this crate.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Private;
+
     pub trait Sealed {}
     impl Sealed for super::RawLock {}
     impl Sealed for super::RawRLock {}
 }
+use sealed::Private;
 
 impl RawWaitable for RawLock {
     type NotHeld = NotLocked;
 
-    fn check_held(&self) -> Result<(), NotLocked> {
+    fn check_held(&self, _: Private) -> Result<(), NotLocked> {
         if self.is_locked() { Ok(()) } else { Err(NotLocked) }
     }
 
-    fn raw_lock(&self) -> &RawLock {
+    fn raw_lock(&self, _: Private) -> &RawLock {
         self
     }
 
-    fn give_up(&self) -> u32 {
-        // A race of two releases is the caller's; then there is nothing left to release.
-        let _ = self.checked_unlock();
+    fn give_up(&self, _: Private) -> u32 {
         1
     }
 
-    fn take_back(&self, _levels: u32) {}
+    fn take_back(&self, _levels: u32, _: Private) {}
 }
 
 impl RawWaitable for RawRLock {
     type NotHeld = NotOwner;
 
-    fn check_held(&self) -> Result<(), NotOwner> {
+    fn check_held(&self, _: Private) -> Result<(), NotOwner> {
         if self.is_owned_by_current_thread() { Ok(()) } else { Err(NotOwner) }
     }
 
-    fn raw_lock(&self) -> &RawLock {
+    fn raw_lock(&self, _: Private) -> &RawLock {
         self.inner()
     }
 
-    fn give_up(&self) -> u32 {
-        self.release_all()
+    fn give_up(&self, _: Private) -> u32 {
+        RawRLock::give_up(self)
     }
 
-    fn take_back(&self, levels: u32) {
+    fn take_back(&self, levels: u32, _: Private) {
         RawRLock::take_back(self, levels);
     }
 }
@@ -152,7 +157,7 @@ impl RawCondition {
     ///
     /// If other threads wait for this condition with another lock. The lock is still held then.
     pub fn wait<L: RawWaitable>(&self, lock: &L) -> Result<(), L::NotHeld> {
-        lock.check_held()?;
+        lock.check_held(Private)?;
         self.wait_deadline(lock, Deadline::Never, "RawCondition::wait");
         Ok(())
     }
@@ -168,7 +173,7 @@ impl RawCondition {
     ///
     /// As [`wait`](RawCondition::wait).
     pub fn wait_for<L: RawWaitable>(&self, lock: &L, timeout: Duration) -> Result<bool, L::NotHeld> {
-        lock.check_held()?;
+        lock.check_held(Private)?;
         Ok(self.wait_deadline(lock, Deadline::after(timeout), "RawCondition::wait_for"))
     }
 
@@ -183,7 +188,7 @@ impl RawCondition {
     ///
     /// As [`wait`](RawCondition::wait).
     pub fn wait_until<L: RawWaitable>(&self, lock: &L, deadline: Instant) -> Result<bool, L::NotHeld> {
-        lock.check_held()?;
+        lock.check_held(Private)?;
         Ok(self.wait_deadline(lock, Deadline::At(deadline), "RawCondition::wait_until"))
     }
 
@@ -193,7 +198,8 @@ impl RawCondition {
         self.notify_first(false) != 0
     }
 
-    /// Notifies the `n` threads that have waited longest, or all if they are fewer; says how many they were.
+    /// Notifies the `n` threads that have waited longest, or all if they are fewer; says how many they were. One by one: call it
+    /// with the lock held if a thread that is through already and waits again must not be among them.
     pub fn notify(&self, n: usize) -> usize {
         (0..n).take_while(|_| self.notify_one()).count()
     }
@@ -204,21 +210,25 @@ impl RawCondition {
         self.notify_first(true)
     }
 
-    /// Whether it was notified. The caller holds `lock`, and does so again afterwards. Without time to wait it gives up
-    /// the lock all the same, so that others get their turn, and says false.
+    /// Whether it was notified. The caller holds `lock`, and does so again afterwards.
     pub(crate) fn wait_deadline<L: RawWaitable>(
         &self,
         lock: &L,
         deadline: Deadline,
         call: &'static str,
     ) -> bool {
+        let raw_lock = lock.raw_lock(Private);
+        let deadline = deadline.or_now();
         if deadline.is_now() {
-            let levels = lock.give_up();
-            lock.raw_lock().lock();
-            lock.take_back(levels);
+            // There is no time to be notified in, but others get their turn: handed over, or we would be back before them.
+            let levels = lock.give_up(Private);
+            // An error is a race of two releases, and the caller's: then there is nothing left to release.
+            let _ = raw_lock.checked_unlock_fair();
+            raw_lock.lock();
+            lock.take_back(levels, Private);
             return false;
         }
-        let wanted = ptr::from_ref(lock.raw_lock()).cast_mut();
+        let wanted = ptr::from_ref(raw_lock).cast_mut();
         let levels = Cell::new(0);
         let notified = Cell::new(true);
         let validate = || {
@@ -231,7 +241,11 @@ impl RawCondition {
         };
         // Only now, with this thread in the queue (invariant 3). The other order loses a notify: we give up the lock,
         // another thread makes the predicate true and notifies nobody, and then we wait (model: condition_notify).
-        let before_sleep = || levels.set(lock.give_up());
+        let before_sleep = || {
+            levels.set(lock.give_up(Private));
+            // An error: as above.
+            let _ = raw_lock.checked_unlock();
+        };
         let timed_out = |key, was_last| {
             // Found in the queue of the lock: a notify had moved us there (invariant 4).
             notified.set(key != self.key());
@@ -250,10 +264,10 @@ impl RawCondition {
             // Moved to the queue of the lock, and then given it.
             ParkResult::Unparked(raw::HANDED_OFF) => {}
             // Others were moved behind us, or were left in the queue of the lock: we answer for them.
-            ParkResult::Unparked(raw::MORE) => lock.raw_lock().lock_answering_for_others(),
-            ParkResult::Unparked(_) | ParkResult::TimedOut => lock.raw_lock().lock(),
+            ParkResult::Unparked(raw::MORE) => raw_lock.lock_answering_for_others(),
+            ParkResult::Unparked(_) | ParkResult::TimedOut => raw_lock.lock(),
         }
-        lock.take_back(levels.get());
+        lock.take_back(levels.get(), Private);
         notified.get()
     }
 

@@ -44,7 +44,8 @@ use raw::RawEvent;
 ///
 /// # Memory ordering
 ///
-/// Everything before a `set` happens before everything after the `wait` that it ends, or after an `is_set` that sees it.
+/// Everything before a `set` happens before everything after the `wait` that it ends, after an `is_set` that sees it, and after
+/// a `clear` that undoes it: so "clear, look whether there is work, wait" misses none.
 ///
 /// # Under loom
 ///

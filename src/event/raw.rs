@@ -28,7 +28,7 @@
 //!    nothing from it.
 //! 3. A thread that has not parked yet knows by the generation that a `set` has come and gone since it called `wait`.
 //!    (Fooled only if exactly 64 sets, or a multiple, come and go between two of its steps.)
-//! 4. `set` touches nothing of the event after its write: a waiter that sees it may free the memory at once.
+//! 4. `set` reads and writes nothing of the event after its write.
 
 use core::time::Duration;
 
@@ -102,9 +102,11 @@ impl RawEvent {
 
     #[inline]
     pub(crate) fn clear(&self) {
-        // Relaxed: hands over nothing. A read-modify-write, so that it continues the release sequence of the `set`
-        // before it: a waiter that reads this word, and finds the generation gone on, still sees what that `set` published.
-        self.state.fetch_and(!SET, Ordering::Relaxed);
+        // Acquire: pairs with the Release in `set`; we see what came before the `set` that we undo. Whoever clears, looks
+        // whether there is something to do, and then waits, would miss it otherwise (model: event_clear_look_wait).
+        // A read-modify-write, so that it continues the release sequence of that `set`: a waiter that reads this word, and
+        // finds the generation gone on, still sees what was published.
+        self.state.fetch_and(!SET, Ordering::Acquire);
     }
 
     #[inline]
@@ -137,6 +139,7 @@ impl RawEvent {
     /// ```
     #[cold]
     fn wait_slow(&self, mut state: u8, deadline: Deadline) -> bool {
+        let deadline = deadline.or_now();
         let came_in = generation(state);
         let mut spin = Spin::new();
         loop {

@@ -24,8 +24,9 @@ pub struct LockGuard<'a, T: ?Sized> {
     marker: PhantomData<*mut ()>,
 }
 
-// SAFETY: a shared guard gives `&T` and nothing else.
-unsafe impl<T: ?Sized + Sync> Sync for LockGuard<'_, T> {}
+// SAFETY: a shared guard gives `&T`, which asks `T: Sync`, and `&Lock<T>`, through which the data may be had later by any thread
+// that kept it: that asks `T: Send`.
+unsafe impl<T: ?Sized + Send + Sync> Sync for LockGuard<'_, T> {}
 
 impl<'a, T: ?Sized> LockGuard<'a, T> {
     /// For whoever has just acquired `lock`.
@@ -230,6 +231,24 @@ impl<T: ?Sized> ArcLockGuard<T> {
         let guard = ManuallyDrop::new(guard);
         // SAFETY: `guard` is never dropped, so the `Arc` is taken once.
         drop(unsafe { core::ptr::read(&raw const guard.lock) });
+    }
+
+    /// As [`LockGuard::unlocked`].
+    pub fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
+        struct Relock<'g, T: ?Sized>(&'g mut ArcLockGuard<T>);
+
+        impl<T: ?Sized> Drop for Relock<'_, T> {
+            fn drop(&mut self) {
+                self.0.lock.raw().lock();
+                self.0.begin_access();
+            }
+        }
+
+        guard.end_access();
+        // SAFETY: as in `LockGuard::unlocked`.
+        unsafe { guard.lock.raw().unlock() };
+        let _relock = Relock(guard);
+        f()
     }
 
     /// The lock that this guard holds.

@@ -29,8 +29,7 @@
 //! 2. **No waiter is forgotten.** While a thread is in the queue, one of these holds: PARKED is set; or an unlock
 //!    has cleared it and is about to unpark; or a woken waiter carries the token `MORE` and has not yet written
 //!    the word. That waiter either takes the lock together with PARKED, or sets PARKED before it parks again.
-//!    So unlock may clear PARKED without looking at the queue, and touches nothing of the lock after its release:
-//!    the next holder may free the memory at once.
+//!    So unlock may clear PARKED without looking at the queue, and reads and writes nothing of the lock after its release.
 //! 3. PARKED and HANDOFF may be stale: set with nobody in the queue, after a timeout. It costs the next unlock a
 //!    look at the queue. The other way round, (2) is not negotiable.
 //! 4. A starving waiter is in the queue only while HANDOFF is set (`validate` saw to that).
@@ -95,6 +94,9 @@ pub(crate) const fn wake_token(others: bool) -> UnparkToken {
 ///
 /// One byte. Any thread may release it, not only the one that acquired it. Everything that
 /// [`Lock`](crate::Lock) says of fairness, timeouts and memory ordering holds.
+///
+/// As with every type of this crate, the memory has to stay what it is until every call on it has returned, that of the last
+/// release included: waiters are found by its address. (Safe code has no choice.)
 ///
 /// # Examples
 ///
@@ -276,6 +278,7 @@ impl RawLock {
     /// ```
     #[cold]
     fn lock_slow(&self, deadline: Deadline, mut take: u8) -> bool {
+        let deadline = deadline.or_now();
         let mut spin = Spin::new();
         let mut patience = None;
         let mut marks = PARKED;
@@ -291,13 +294,13 @@ impl RawLock {
                 }
                 continue;
             }
+            if deadline.is_now() {
+                return false;
+            }
             if !has_waiters(state) && spin.spin() {
                 // Relaxed: only a guess, the CAS above decides.
                 state = self.state.load(Ordering::Relaxed);
                 continue;
-            }
-            if deadline.is_now() {
-                return false;
             }
             if state & marks != marks {
                 // Relaxed, both: the marks carry no data. `validate` looks at them again under the queue lock,
@@ -439,12 +442,11 @@ impl RawLock {
         Ok(())
     }
 
-    /// After a release that has cleared PARKED. The lock may be another's by now, and gone: only its address is used.
+    /// After a release that has cleared PARKED. The lock may be another's by now: only its address is used.
     fn wake_one(key: usize) {
         let callback = |result: Unparked| wake_token(result.have_more);
-        // SAFETY: the key is the address of our own state word: a safe caller's borrow keeps it ours. (A
-        // binding that frees the lock as soon as it gets it risks a spurious wake-up of whoever parks at this
-        // address next, and no more.) The callback only picks a token.
+        // SAFETY: the key is the address of our own state word, which the caller's borrow keeps ours until we return. The
+        // callback only picks a token.
         unsafe { parking::unpark_one(key, callback) };
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -44,8 +45,8 @@ use crate::primitives::time::Instant;
 ///
 /// # Fairness
 ///
-/// That of [`Lock`] and [`Condition`]: waiting getters and putters are woken first come, first served, and a thread that
-/// is awake may be faster.
+/// Waiting getters and putters are woken first come, first served. A thread that is awake may be faster than one that was woken,
+/// again and again: this first queue sets no bound to that.
 ///
 /// # Timeouts
 ///
@@ -80,6 +81,10 @@ pub struct JoinableQueue<T> {
     /// `usize::MAX` is "unbounded".
     capacity: usize,
 }
+
+// No code of a user runs under the lock: a panic cannot leave the counts torn.
+impl<T> UnwindSafe for JoinableQueue<T> {}
+impl<T> RefUnwindSafe for JoinableQueue<T> {}
 
 struct Inner<T> {
     items: VecDeque<T>,
@@ -205,6 +210,33 @@ impl<T> JoinableQueue<T> {
         self.get().map(|item| Job { queue: self, item: Some(item) })
     }
 
+    /// Gets an item as a [`Job`] if there is one. Never blocks for one.
+    ///
+    /// # Errors
+    ///
+    /// [`TryGetError`] if there is none; it says whether there may still be.
+    pub fn try_get_job(&self) -> Result<Job<'_, T>, TryGetError> {
+        self.try_get().map(|item| Job { queue: self, item: Some(item) })
+    }
+
+    /// Gets an item as a [`Job`], or gives up when `timeout` has passed. Zero does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`TryGetError`] if there was none; it says whether there may still be.
+    pub fn try_get_job_for(&self, timeout: Duration) -> Result<Job<'_, T>, TryGetError> {
+        self.try_get_for(timeout).map(|item| Job { queue: self, item: Some(item) })
+    }
+
+    /// Gets an item as a [`Job`], or gives up at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`TryGetError`] if there was none; it says whether there may still be.
+    pub fn try_get_job_until(&self, deadline: Instant) -> Result<Job<'_, T>, TryGetError> {
+        self.try_get_until(deadline).map(|item| Job { queue: self, item: Some(item) })
+    }
+
     /// Says that the holder of an item is finished with it: once for each item got by other means than a [`Job`].
     ///
     /// # Errors
@@ -292,7 +324,8 @@ impl<T> JoinableQueue<T> {
         let mut inner = self.inner.lock();
         inner.is_shut_down = true;
         let items = core::mem::take(&mut inner.items);
-        inner.unfinished -= items.len();
+        // Somebody may have said `task_done` of items that nobody had got.
+        inner.unfinished = inner.unfinished.saturating_sub(items.len());
         if inner.unfinished == 0 {
             self.all_done.notify_all();
         }
@@ -434,9 +467,14 @@ impl<T: fmt::Debug> fmt::Debug for Job<'_, T> {
 }
 
 /// The items to come, from [`JoinableQueue::iter`].
-#[derive(Debug)]
 pub struct Iter<'a, T> {
     queue: &'a JoinableQueue<T>,
+}
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(self.queue).finish()
+    }
 }
 
 impl<T> Iterator for Iter<'_, T> {
@@ -448,9 +486,14 @@ impl<T> Iterator for Iter<'_, T> {
 }
 
 /// The items to come, from a queue that the iterator owns.
-#[derive(Debug)]
 pub struct IntoIter<T> {
     queue: JoinableQueue<T>,
+}
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IntoIter").field(&self.queue).finish()
+    }
 }
 
 impl<T> Iterator for IntoIter<T> {

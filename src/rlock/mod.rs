@@ -235,8 +235,8 @@ pub struct RLockGuard<'a, T: ?Sized> {
     marker: PhantomData<*const ()>,
 }
 
-// SAFETY: a shared guard gives `&T` and nothing else.
-unsafe impl<T: ?Sized + Sync> Sync for RLockGuard<'_, T> {}
+// SAFETY: a shared guard gives `&T`, which asks `T: Sync`, and `&RLock<T>`, which asks `T: Send`.
+unsafe impl<T: ?Sized + Send + Sync> Sync for RLockGuard<'_, T> {}
 
 impl<'a, T: ?Sized> RLockGuard<'a, T> {
     /// For whoever has just acquired `lock`.
@@ -344,6 +344,13 @@ impl<'a, U: ?Sized> MappedRLockGuard<'a, U> {
         let mut guard = ManuallyDrop::new(guard);
         MappedRLockGuard { raw: guard.raw, value, access: guard.access.take(), marker: PhantomData }
     }
+
+    /// As [`RLockGuard::unlock_fair`].
+    pub fn unlock_fair(guard: Self) {
+        let mut guard = ManuallyDrop::new(guard);
+        guard.access.end();
+        guard.raw.unlock_fair_as_owner();
+    }
 }
 
 impl<U: ?Sized> Deref for MappedRLockGuard<'_, U> {
@@ -383,6 +390,15 @@ impl<T: ?Sized> ArcRLockGuard<T> {
     fn new(lock: Arc<RLock<T>>) -> ArcRLockGuard<T> {
         let access = lock.data.begin_ref();
         ArcRLockGuard { lock, access, marker: PhantomData }
+    }
+
+    /// As [`RLockGuard::unlock_fair`].
+    pub fn unlock_fair(mut guard: Self) {
+        guard.access.end();
+        guard.lock.raw.unlock_fair_as_owner();
+        let guard = ManuallyDrop::new(guard);
+        // SAFETY: `guard` is never dropped, so the `Arc` is taken once.
+        drop(unsafe { core::ptr::read(&raw const guard.lock) });
     }
 
     /// The lock that this guard holds.

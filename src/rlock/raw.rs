@@ -18,6 +18,7 @@
 //! 4. Ids are never reused, so a lock whose owner has ended stays locked: no later thread is taken for the owner.
 
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::time::Duration;
 
 use crate::error::NotOwner;
@@ -74,6 +75,10 @@ pub struct RawRLock {
 // SAFETY: `depth` is the one field that is not `Sync` by itself, and only the thread that holds `lock` touches it
 // (invariant 3).
 unsafe impl Sync for RawRLock {}
+
+// It has no data that a panic could leave torn: `depth` changes in one step.
+impl UnwindSafe for RawRLock {}
+impl RefUnwindSafe for RawRLock {}
 
 impl RawRLock {
     const_fn! {

@@ -16,17 +16,22 @@ use raw::{MAX_PERMITS, RawSemaphore};
 mod sealed {
     use core::fmt::Display;
 
+    /// Proof that the caller is this crate.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Private;
+
+    /// The methods are for this crate alone: they ask for a value that nobody else can name.
     pub trait Sealed {
         type TooMany: Display;
 
         /// Refuses a demand that can never be met.
-        fn check_demand(&self, n: usize, call: &'static str);
+        fn check_demand(&self, n: usize, call: &'static str, _: Private);
 
         /// What a dropped permit does.
-        fn give_back(&self, n: usize) -> Result<(), Self::TooMany>;
+        fn give_back(&self, n: usize, _: Private) -> Result<(), Self::TooMany>;
     }
 }
-use sealed::Sealed;
+use sealed::{Private, Sealed};
 
 /// Counts permits: lets so many threads at a time at something, or counts things that are there to be taken.
 ///
@@ -56,10 +61,11 @@ use sealed::Sealed;
 ///
 /// # Fairness
 ///
-/// A thread that is awake may take a permit ahead of those that are parked. But a waiter that was woken, did not find
-/// enough and has been waiting for a millisecond is served next: from then on permits are saved up for it. A waiter for
-/// many is therefore not starved by a stream of waiters for one. Those that are woken are woken first come, first
-/// served, and a waiter for many holds up those behind it in the queue.
+/// A thread that is awake may take a permit ahead of those that are parked. But once a waiter was woken, found nothing and has been
+/// waiting for a millisecond, permits go to the queue, first come, first served, until it has been served. A waiter for many has
+/// that from the start: permits are saved up for it, so that a stream of waiters for one does not starve it, and those who come
+/// after it wait behind it. (So a demand that cannot be met for long holds everybody up, and a thread that asks for another permit
+/// while it holds one can deadlock with it, as with any semaphore that serves in order.)
 ///
 /// # Timeouts
 ///
@@ -136,7 +142,7 @@ impl Sealed for Semaphore {
     type TooMany = PermitOverflow;
 
     #[inline]
-    fn check_demand(&self, n: usize, call: &'static str) {
+    fn check_demand(&self, n: usize, call: &'static str, _: Private) {
         assert!(
             n <= MAX_PERMITS,
             "Semaphore::{call}({n}): a semaphore never has more than {MAX_PERMITS} permits"
@@ -144,7 +150,7 @@ impl Sealed for Semaphore {
     }
 
     #[inline]
-    fn give_back(&self, n: usize) -> Result<(), PermitOverflow> {
+    fn give_back(&self, n: usize, _: Private) -> Result<(), PermitOverflow> {
         self.release(n)
     }
 }
@@ -153,7 +159,7 @@ impl Sealed for BoundedSemaphore {
     type TooMany = OverRelease;
 
     #[inline]
-    fn check_demand(&self, n: usize, call: &'static str) {
+    fn check_demand(&self, n: usize, call: &'static str, _: Private) {
         let initial = self.initial;
         assert!(
             n <= initial,
@@ -162,7 +168,7 @@ impl Sealed for BoundedSemaphore {
     }
 
     #[inline]
-    fn give_back(&self, n: usize) -> Result<(), OverRelease> {
+    fn give_back(&self, n: usize, _: Private) -> Result<(), OverRelease> {
         self.release(n)
     }
 }
@@ -243,18 +249,18 @@ macro_rules! ways_to_acquire {
             /// If `n` is more than there can ever be.
             #[inline]
             pub fn acquire_many(&self, n: usize) -> Permit<'_, Self> {
-                self.check_demand(n, "acquire_many");
+                self.check_demand(n, "acquire_many", Private);
                 self.raw.acquire(n);
                 Permit::new(self, n)
             }
 
-            /// Takes a permit if there is one. Never blocks.
+            /// Takes a permit if there is one that is not kept for a waiter. Never blocks.
             #[inline]
             pub fn try_acquire(&self) -> Option<Permit<'_, Self>> {
                 self.try_acquire_many(1)
             }
 
-            /// Takes `n` permits if there are as many. Never blocks.
+            /// Takes `n` permits if there are as many that are not kept for a waiter. Never blocks.
             #[inline]
             pub fn try_acquire_many(&self, n: usize) -> Option<Permit<'_, Self>> {
                 self.raw.try_acquire(n).then(|| Permit::new(self, n))
@@ -280,7 +286,7 @@ macro_rules! ways_to_acquire {
             /// If `n` is more than there can ever be.
             #[inline]
             pub fn try_acquire_many_for(&self, n: usize, timeout: Duration) -> Option<Permit<'_, Self>> {
-                self.check_demand(n, "try_acquire_many_for");
+                self.check_demand(n, "try_acquire_many_for", Private);
                 self.raw.acquire_for(n, timeout).then(|| Permit::new(self, n))
             }
 
@@ -291,7 +297,7 @@ macro_rules! ways_to_acquire {
             /// If `n` is more than there can ever be.
             #[inline]
             pub fn try_acquire_many_until(&self, n: usize, deadline: Instant) -> Option<Permit<'_, Self>> {
-                self.check_demand(n, "try_acquire_many_until");
+                self.check_demand(n, "try_acquire_many_until", Private);
                 self.raw.acquire_until(n, deadline).then(|| Permit::new(self, n))
             }
 
@@ -308,7 +314,7 @@ macro_rules! ways_to_acquire {
             /// If `n` is more than there can ever be.
             #[inline]
             pub fn acquire_many_arc(self: &Arc<Self>, n: usize) -> ArcPermit<Self> {
-                self.check_demand(n, "acquire_many_arc");
+                self.check_demand(n, "acquire_many_arc", Private);
                 self.raw.acquire(n);
                 ArcPermit::new(Arc::clone(self), n)
             }
@@ -336,7 +342,7 @@ macro_rules! ways_to_acquire {
                 n: usize,
                 timeout: Duration,
             ) -> Option<ArcPermit<Self>> {
-                self.check_demand(n, "try_acquire_many_arc_for");
+                self.check_demand(n, "try_acquire_many_arc_for", Private);
                 self.raw.acquire_for(n, timeout).then(|| ArcPermit::new(Arc::clone(self), n))
             }
 
@@ -357,7 +363,7 @@ macro_rules! ways_to_acquire {
                 n: usize,
                 deadline: Instant,
             ) -> Option<ArcPermit<Self>> {
-                self.check_demand(n, "try_acquire_many_arc_until");
+                self.check_demand(n, "try_acquire_many_arc_until", Private);
                 self.raw.acquire_until(n, deadline).then(|| ArcPermit::new(Arc::clone(self), n))
             }
 
@@ -367,7 +373,8 @@ macro_rules! ways_to_acquire {
                 self.try_acquire_many_arc_until(1, deadline)
             }
 
-            /// How many permits could be taken. By the time you read the answer it may have changed.
+            /// How many permits there are, those that are being saved up for a waiter included. By the time you read the answer it
+            /// may have changed.
             #[inline]
             #[must_use]
             pub fn available_permits(&self) -> usize {

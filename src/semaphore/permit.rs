@@ -4,7 +4,9 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use super::sealed::Sealed;
+use crate::primitives::thread;
+
+use super::sealed::{Private, Sealed};
 use super::{BoundedSemaphore, Semaphore};
 
 /// A semaphore: [`Semaphore`] or [`BoundedSemaphore`].
@@ -37,8 +39,8 @@ pub struct ArcPermit<S: PermitSource = Semaphore> {
 }
 
 fn give_back<S: PermitSource>(semaphore: &S, permits: usize) {
-    if let Err(message) = semaphore.give_back(permits)
-        && !std::thread::panicking()
+    if let Err(message) = semaphore.give_back(permits, Private)
+        && !thread::panicking()
     {
         panic!("a permit was dropped, but its permits had been released by hand: {message}");
     }

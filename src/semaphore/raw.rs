@@ -1,4 +1,4 @@
-//! The semaphore: a count of permits that waiters for few and for many share, with bounded starvation.
+//! The semaphore: a count of permits that waiters for one and for many share, with bounded starvation.
 //!
 //! # The state word
 //!
@@ -6,21 +6,20 @@
 //! permits | FAIR | PARKED
 //!    n       0       0     n permits; nobody is in the queue
 //!    n       0       1     n permits; `release` looks at the queue. Newcomers may barge past it
-//!    n       1       1     n permits, kept for the starving waiters in the queue: nobody takes any but by grant
+//!    n       1       1     n permits, which go to the queue, first come, first served: nobody takes any but by grant
 //! ```
 //!
-//! FAIR implies PARKED. With PARKED alone the permits may well be enough for some waiter: it has been woken, or stands
-//! behind one that needs more.
+//! FAIR implies PARKED.
 //!
 //! # Transitions, as (permits, fair, parked)
 //!
 //! ```text
 //! acquire k      n,0,p -> n-k,0,p   if n >= k
-//! about to park  n,f,p -> n,f,1     or -> n,1,1 by a waiter that is starving
+//! about to park  n,f,p -> n,f,1     to wait for one permit
+//!                      -> n,1,1     to wait for many, or when starving
 //! release k      n,0,0 -> n+k,0,0
-//!                n,0,1 -> n+k,0,p   under the queue lock; wakes, from the front, those whose demands fit together
-//!                n,1,1 -> m,f,p     under the queue lock; grants, from the front, to starving waiters until one must
-//!                                   wait for more
+//!                n,0,1 -> n+k,0,p   under the queue lock; wakes as many waiters as there are permits
+//!                n,1,1 -> m,f,p     under the queue lock; grants from the front, until one needs more than there is
 //! ```
 //!
 //! # Invariants
@@ -29,19 +28,21 @@
 //!    has been given nothing; one that was *granted* its permits has them, though its deadline be past. (So there is
 //!    nothing to hand back at a timeout: `park` says which of the two happened, axiom 4.)
 //! 2. PARKED is set while a thread is in the queue. It is cleared under the queue lock only.
-//! 3. FAIR is set while a starving waiter is in the queue (its `validate` saw to that), cleared under the queue lock only
-//!    when none is left, and may be stale after a timeout. While it is set the permits grow, and shrink only by grants
-//!    under the queue lock.
-//! 4. **No wake-up is lost.** If the permits suffice for the waiter at the front, then somebody is about to look at the
-//!    queue: whoever released them (2), or a woken waiter that has not yet looked at the word. When a waiter leaves
-//!    without taking all that it was woken for, it looks at the queue itself: what is left may do for those behind it.
+//! 3. FAIR is set while a *strict* waiter is in the queue, one that waits for many or is starving (its `validate` saw to
+//!    that). It is cleared under the queue lock only, when none is left; after a timeout it may be stale until the thread
+//!    that timed out has looked at the queue. While it is set, the permits shrink only by grants under the queue lock.
+//!    So without FAIR everybody in the queue waits for one permit, and has done so for less than a millisecond, or has not
+//!    been woken yet.
+//! 4. **No wake-up is lost.** Without FAIR: a permit that appears while somebody is in the queue wakes one who is, and that
+//!    thread finds either the permit or that another has taken it. With FAIR: whoever adds permits, leaves the queue by
+//!    timeout as a strict waiter, or joins it while the permits would do for it, makes the grants.
 //!
 //! # Why not simply first come, first served
 //!
 //! Giving each permit to the first in the queue costs a context switch per permit. So a released permit is there for
-//! whoever is awake, as with the lock; and a waiter that was woken, did not find enough and has been parking for a
-//! millisecond sets FAIR: from then on permits are saved up until it has what it needs. That is also what keeps a waiter
-//! for many from being starved by a stream of waiters for one.
+//! whoever is awake, as with the lock. A waiter that was woken, found nothing and has been parking for a millisecond sets
+//! FAIR. A waiter for many sets it at once: the permits that it needs might never be there at the same time, however long
+//! it waits, since each goes to a waiter for one as soon as it appears.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -87,17 +88,18 @@ const fn may_take(state: usize, n: usize) -> bool {
 #[derive(Clone, Copy)]
 struct Demand {
     permits: usize,
-    starving: bool,
+    /// Keeps FAIR up.
+    strict: bool,
 }
 
 impl Demand {
     const fn to_token(self) -> ParkToken {
         // `permits` is at most MAX_PERMITS, so the shift loses nothing.
-        ParkToken(self.permits << 1 | self.starving as usize)
+        ParkToken(self.permits << 1 | self.strict as usize)
     }
 
     const fn from_token(token: ParkToken) -> Demand {
-        Demand { permits: token.0 >> 1, starving: token.0 & 1 != 0 }
+        Demand { permits: token.0 >> 1, strict: token.0 & 1 != 0 }
     }
 }
 
@@ -204,17 +206,16 @@ impl RawSemaphore {
     /// loop
     ///     enough there?     take them
     ///     nobody parked?    spin a little
-    ///     woken in vain?    let those behind us have what is there
-    ///     mark the word     PARKED, and FAIR once starving
+    ///     mark the word     PARKED; for many, or starving: and FAIR
     ///     park              unless the marks are gone, or there is enough now
-    /// timed out?            let those behind us have what is there
+    /// timed out, strict?    make the grants to those behind us
     /// ```
     #[cold]
     fn acquire_slow(&self, n: usize, deadline: Deadline) -> bool {
+        let deadline = deadline.or_now();
         let mut spin = Spin::new();
         let mut patience = None;
-        let mut marks = PARKED;
-        let mut woken_in_vain = false;
+        let mut marks = if n > 1 { PARKED | FAIR } else { PARKED };
         // Relaxed: only a guess, the CAS below decides.
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -231,19 +232,10 @@ impl RawSemaphore {
                 }
                 continue;
             }
-            if !has_waiters(state) && spin.spin() {
-                // Relaxed: only a guess, the CAS above decides.
-                state = self.state.load(Ordering::Relaxed);
-                continue;
-            }
             if deadline.is_now() {
                 return false;
             }
-            if woken_in_vain {
-                // We were woken for `n` permits and somebody has taken part of them. The rest may do for a waiter behind
-                // us, which nobody has woken because of us (model: semaphore_woken_in_vain).
-                woken_in_vain = false;
-                self.pass_on();
+            if !has_waiters(state) && spin.spin() {
                 // Relaxed: only a guess, the CAS above decides.
                 state = self.state.load(Ordering::Relaxed);
                 continue;
@@ -265,20 +257,28 @@ impl RawSemaphore {
             }
 
             let patience = patience.get_or_insert_with(Patience::start);
-            let demand = Demand { permits: n, starving: marks & FAIR != 0 };
+            let demand = Demand { permits: n, strict: is_fair(marks) };
+            let enough = Cell::new(false);
             // A release since our last look either saw PARKED, and looked at the queue before we were in it; or cleared our
             // marks. Either way the word shows it (model: semaphore_two_threads).
-            // Relaxed: under the queue lock, like all that clears marks; and a permit seen too late only by a hair is one
-            // whose release finds PARKED and waits for this queue lock.
+            // Relaxed: under the queue lock, like all that clears marks; and whoever adds permits while PARKED is set does
+            // so under the queue lock too.
             let validate = || {
                 let state = self.state.load(Ordering::Relaxed);
+                enough.set(permits(state) >= n);
                 state & marks == marks && !may_take(state, n)
             };
-            let before_sleep = || {};
-            // Stale marks are allowed, and `pass_on` below looks after them.
+            // In the queue, FAIR is set, and the permits would do for us: they are kept for somebody before us, who may have
+            // timed out, or may not even be in the queue yet. Nobody else would look (model: semaphore_joins_under_fair).
+            let before_sleep = || {
+                if enough.get() {
+                    self.make_grants();
+                }
+            };
+            // Stale marks are allowed, and looked after below.
             let timed_out = |_, _| {};
-            // SAFETY: the key is the address of our own state word; `validate` is a load and comparisons, and the others do
-            // nothing.
+            // SAFETY: the key is the address of our own state word; `validate` is a load and comparisons, `before_sleep` may
+            // unpark but does not park, and `timed_out` does nothing.
             let result = unsafe {
                 parking::park(
                     self.key(),
@@ -292,17 +292,14 @@ impl RawSemaphore {
             match result {
                 // Taken from the count for us. What came before those releases we see by axiom 3.
                 ParkResult::Unparked(GRANTED) => return true,
-                ParkResult::Unparked(_) => {
-                    woken_in_vain = n > 1;
-                    if patience.is_exhausted() {
-                        marks = PARKED | FAIR;
-                    }
-                }
-                ParkResult::Invalid => {}
+                ParkResult::Unparked(_) if patience.is_exhausted() => marks = PARKED | FAIR,
+                ParkResult::Unparked(_) | ParkResult::Invalid => {}
                 ParkResult::TimedOut => {
-                    // We may have stood at the front with too few permits for us, but enough for the next; or have kept
-                    // FAIR up.
-                    self.pass_on();
+                    if demand.strict {
+                        // We may have stood at the front with too few permits for us, but enough for the next (model:
+                        // semaphore_timeout_lets_the_next_through); and FAIR may have been up for us alone.
+                        self.make_grants();
+                    }
                     return false;
                 }
             }
@@ -312,109 +309,86 @@ impl RawSemaphore {
         }
     }
 
-    /// Lets those in the queue have what is there, for a waiter that leaves or makes way.
+    /// Lets the queue have what is there. For whoever may have held it up.
     #[cold]
-    fn pass_on(&self) {
-        // Relaxed: permits that were there when we stood at the front were put there under the queue lock that we have
-        // held since; and whoever adds some from now on looks at the queue itself.
-        let state = self.state.load(Ordering::Relaxed);
-        if has_waiters(state) && (permits(state) > 0 || is_fair(state)) {
-            let served = self.serve(0, MAX_PERMITS);
-            debug_assert!(served.is_ok());
-        }
+    fn make_grants(&self) {
+        let served = self.serve(0, MAX_PERMITS);
+        debug_assert!(served.is_ok(), "nothing was added");
     }
 
     /// Adds `n` permits, unless there would be more than `limit`, and looks after the queue.
     #[cold]
     fn serve(&self, n: usize, limit: usize) -> Result<(), AboveLimit> {
-        let mut n = n;
-        loop {
-            // What the filter has decided upon: the permits not yet promised, and whether it is serving the starving. It is
-            // made when the filter sees the first waiter, under the queue lock.
-            struct Plan {
-                fair: bool,
-                budget: usize,
-                granted: usize,
-                more_starving: bool,
-            }
-            let plan: Cell<Option<Plan>> = Cell::new(None);
-            let above_limit = Cell::new(false);
-            let stopped_fairness = Cell::new(false);
-
-            let filter = |token: ParkToken| {
-                let mut now = plan.take().unwrap_or_else(|| {
-                    // Relaxed: under the queue lock. While FAIR is set only we lower the permits (invariant 3), so what
-                    // we grant by this value is there. While it isn't, others may take some before the callback: then we
-                    // wake a waiter in vain, which it is prepared for.
-                    let state = self.state.load(Ordering::Relaxed);
-                    let budget = permits(state).saturating_add(n);
-                    above_limit.set(budget > limit);
-                    Plan { fair: is_fair(state), budget, granted: 0, more_starving: false }
-                });
-                let demand = Demand::from_token(token);
-                let op = if above_limit.get() {
-                    FilterOp::Stop
-                } else if now.fair && !demand.starving {
-                    FilterOp::Skip
-                } else if demand.permits > now.budget {
-                    now.more_starving = now.fair;
-                    FilterOp::Stop
-                } else {
-                    now.budget -= demand.permits;
-                    if now.fair {
-                        now.granted += demand.permits;
-                    }
-                    FilterOp::Unpark
-                };
-                plan.set(Some(now));
-                op
-            };
-            let callback = |result: Unparked| {
-                let plan = plan.take();
-                let (fair, granted, more_starving) = match &plan {
-                    Some(plan) => (plan.fair, plan.granted, plan.more_starving),
-                    None => (false, 0, false),
-                };
-                // Relaxed: only a guess, the CAS below decides.
-                let mut state = self.state.load(Ordering::Relaxed);
-                loop {
-                    if above_limit.get() || permits(state).saturating_add(n) > limit {
-                        above_limit.set(true);
-                        return RETRY;
-                    }
-                    let mut next = (permits(state) + n - granted) << PERMIT_SHIFT;
-                    if result.have_more {
-                        next |= PARKED;
-                    }
-                    if more_starving {
-                        next |= FAIR;
-                    }
-                    // Release: as in `release`. Acquire: pairs with the Release of earlier releases; the permits that we
-                    // grant may be theirs, and the waiter learns of what came before them only through us (model:
-                    // semaphore_grant_of_two_releases). Relaxed on failure: it is the next guess.
-                    // Marks that a thread has set in the meantime may be lost here: it is not in the queue yet, and its
-                    // `validate` finds them gone.
-                    match self.state.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
-                        Ok(_) => break,
-                        Err(actual) => state = actual,
-                    }
-                }
-                let left = permits(state) + n - granted;
-                stopped_fairness.set(fair && !more_starving && result.have_more && left > 0);
-                if fair { GRANTED } else { RETRY }
-            };
-            // SAFETY: the key is the address of our own state word. The filter loads our word once, the callback loops on it:
-            // neither unwinds (all sums are checked against the limit) nor parks.
-            unsafe { parking::unpark_filter(self.key(), filter, callback) };
-            if above_limit.get() {
-                return Err(AboveLimit);
-            }
-            if !stopped_fairness.get() {
-                return Ok(());
-            }
-            // No starving waiter is left, but others, which were passed by: they may have what is there now.
-            n = 0;
+        /// What the filter decides upon, made when it sees the first waiter.
+        #[derive(Clone, Copy)]
+        struct Plan {
+            fair: bool,
+            /// Permits that are not promised yet.
+            budget: usize,
+            granted: usize,
+            /// Somebody did not get what he needs: nobody behind him gets anything.
+            held_up: bool,
+            strict_left: bool,
         }
+        let plan: Cell<Option<Plan>> = Cell::new(None);
+        let above_limit = Cell::new(false);
+
+        let filter = |token: ParkToken| {
+            let mut now = plan.get().unwrap_or_else(|| {
+                // Relaxed: under the queue lock. While FAIR is set, only grants under this lock lower the permits
+                // (invariant 3), so what we grant by this value is there. While it isn't, others may take some before the
+                // callback: then we wake a waiter in vain, which it is prepared for.
+                let state = self.state.load(Ordering::Relaxed);
+                let budget = permits(state).saturating_add(n);
+                above_limit.set(budget > limit);
+                Plan { fair: is_fair(state), budget, granted: 0, held_up: false, strict_left: false }
+            });
+            let demand = Demand::from_token(token);
+            now.held_up |= above_limit.get() || demand.permits > now.budget;
+            let op = if now.held_up {
+                // With FAIR set we look on, to learn whether it has to stay.
+                now.strict_left |= demand.strict;
+                if !now.fair || now.strict_left { FilterOp::Stop } else { FilterOp::Skip }
+            } else {
+                now.budget -= demand.permits;
+                now.granted += if now.fair { demand.permits } else { 0 };
+                FilterOp::Unpark
+            };
+            plan.set(Some(now));
+            op
+        };
+        let callback = |result: Unparked| {
+            let (fair, granted, strict_left) =
+                plan.get().map_or((false, 0, false), |plan| (plan.fair, plan.granted, plan.strict_left));
+            // Relaxed: only a guess, the CAS below decides.
+            let mut state = self.state.load(Ordering::Relaxed);
+            loop {
+                if above_limit.get() || permits(state).saturating_add(n) > limit {
+                    above_limit.set(true);
+                    return RETRY;
+                }
+                let mut next = (permits(state) + n - granted) << PERMIT_SHIFT;
+                if result.have_more {
+                    next |= PARKED;
+                }
+                if fair && strict_left {
+                    next |= FAIR;
+                }
+                // Release: as in `release`. Acquire: pairs with the Release of earlier releases; the permits that we
+                // grant may be theirs, and the waiter learns of what came before them only through us (model:
+                // semaphore_grant_of_two_releases). Relaxed on failure: it is the next guess.
+                // Marks that a thread has set in the meantime may be lost here: it is not in the queue yet, and its
+                // `validate` finds them gone.
+                match self.state.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+                    Ok(_) => return if fair { GRANTED } else { RETRY },
+                    Err(actual) => state = actual,
+                }
+            }
+        };
+        // SAFETY: the key is the address of our own state word. The filter loads our word once, the callback loops on it:
+        // neither unwinds (all sums are checked against the limit) nor parks.
+        unsafe { parking::unpark_filter(self.key(), filter, callback) };
+        if above_limit.get() { Err(AboveLimit) } else { Ok(()) }
     }
 
     fn key(&self) -> usize {

@@ -3,6 +3,11 @@
 /// A point in time that nobody looks at: under the model any deadline may pass at any moment, or never.
 pub use std::time::Instant;
 
+/// Whether the clock has come to `instant`: there is none, and so nobody knows before waiting.
+pub fn has_passed(_instant: Instant) -> bool {
+    false
+}
+
 /// A waiter's patience. It ends the first time that somebody barges past: so the models explore both what a
 /// patient waiter does (when it parks first) and what an impatient one does (when it parks again).
 #[derive(Debug)]

@@ -4,6 +4,11 @@ use core::time::Duration;
 
 pub use std::time::Instant;
 
+/// Whether the clock has come to `instant`.
+pub fn has_passed(instant: Instant) -> bool {
+    Instant::now() >= instant
+}
+
 /// How long a waiter lets others barge past it before it asks to be served next.
 const PATIENCE: Duration = Duration::from_millis(1);
 
