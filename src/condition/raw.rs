@@ -232,9 +232,10 @@ impl RawCondition {
         let levels = Cell::new(0);
         let notified = Cell::new(true);
         let validate = || {
-            // Relaxed, both: the word is written under the queue lock only, and we hold it (invariant 1). It tells a
-            // notifier where to look, and hands over no data.
-            match self.lock.compare_exchange(ptr::null_mut(), wanted, Ordering::Relaxed, Ordering::Relaxed) {
+            // Release: pairs with the Acquire in `notify_slow`, which follows the pointer: the lock may be younger than
+            // the notifier's last look at anything (model: condition_one_lock_after_another_timed). Relaxed on failure:
+            // we only compare.
+            match self.lock.compare_exchange(ptr::null_mut(), wanted, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => true,
                 Err(actual) => actual == wanted,
             }
@@ -284,8 +285,9 @@ impl RawCondition {
         loop {
             let found = Cell::new(lock);
             let validate = || {
-                // Relaxed: under the queue lock (invariant 1).
-                found.set(self.lock.load(Ordering::Relaxed));
+                // Acquire: pairs with the Release in `wait_deadline`; we are about to follow the pointer. It can't change
+                // under the queue lock (invariant 1).
+                found.set(self.lock.load(Ordering::Acquire));
                 if found.get() != lock {
                     return RequeueOp::Abort;
                 }
