@@ -251,7 +251,7 @@ impl RawCondition {
             // Found in the queue of the lock: a notify had moved us there (invariant 4).
             notified.set(key != self.key());
             if was_last && !notified.get() {
-                // Relaxed: under the queue lock, as in `validate`. By a read-modify-write, like every write here.
+                // Relaxed: null leads nowhere. By a read-modify-write, like every write here.
                 self.lock.swap(ptr::null_mut(), Ordering::Relaxed);
             }
         };
@@ -303,7 +303,7 @@ impl RawCondition {
             };
             let callback = |_, result: Unparked| {
                 if !result.have_more {
-                    // Relaxed: under the queue lock, as in `validate`. By a read-modify-write, like every write here.
+                    // Relaxed: null leads nowhere. By a read-modify-write, like every write here.
                     self.lock.swap(ptr::null_mut(), Ordering::Relaxed);
                 }
                 // The lock is free, so its word can't say PARKED for those that were moved: the one that wakes answers

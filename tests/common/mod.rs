@@ -112,6 +112,7 @@ impl Random {
 }
 
 #[cfg(target_os = "linux")]
+#[allow(unused_imports, reason = "no test file needs all of them")]
 pub use parked::Whereabouts;
 
 /// Linux says which threads are asleep, so a test may *know* that a waiter waits.

@@ -3,7 +3,7 @@
 use super::{Model, bounded, exhaustive};
 use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
 use raddle::raw::{RawCondition, RawLock, RawRLock};
-use raddle::{Condition, Lock, LockGuard, NotLocked, NotOwner, RLock};
+use raddle::{Condition, ConditionGuard, Lock, LockGuard, NotLocked, NotOwner, RLock};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
@@ -53,6 +53,16 @@ fn spawn_with<S: Send + Sync + 'static, R: Send + 'static>(
 ) -> JoinHandle<R> {
     let shared = Arc::clone(shared);
     spawn(move || f(&shared))
+}
+
+fn wait_while<M, G: ConditionGuard<M> + core::ops::Deref>(
+    condition: &Condition,
+    guard: &mut G,
+    mut predicate: impl FnMut(&G::Target) -> bool,
+) {
+    while predicate(guard) {
+        condition.wait(guard);
+    }
 }
 
 // One waiter, one notifier.
@@ -108,7 +118,7 @@ fn condition_wait_while() {
         shared.changed.notify_all();
     });
     let mut data = shared.data.lock();
-    shared.changed.wait_while(&mut data, |data| *data < 2);
+    wait_while(&shared.changed, &mut data, |data| *data < 2);
     assert_eq!(*data, 2);
     drop(data);
     other.join().unwrap();
@@ -119,7 +129,7 @@ fn condition_turns() {
     fn take_turns(shared: &Shared<usize>, odd: usize) {
         for _ in 0..2 {
             let mut turn = shared.data.lock();
-            shared.changed.wait_while(&mut turn, |turn| *turn % 2 != odd);
+            wait_while(&shared.changed, &mut turn, |turn| *turn % 2 != odd);
             *turn += 1;
             shared.changed.notify_one();
         }
@@ -244,7 +254,7 @@ fn condition_contended() {
     let shared = Shared::new((0, false));
     let waiter = spawn_with(&shared, |shared| {
         let mut data = shared.data.lock();
-        shared.changed.wait_while(&mut data, |data| !data.1);
+        wait_while(&shared.changed, &mut data, |data| !data.1);
         data.0 += 1;
     });
     let stranger = spawn_with(&shared, |shared| {
@@ -330,7 +340,11 @@ fn condition_timed_wait_while() {
         }
     });
     let mut data = shared.data.lock();
-    let done = shared.changed.wait_while_for(&mut data, |data| *data < 2, some_time());
+    let mut done = *data == 2;
+    while !done && shared.changed.wait_for(&mut data, some_time()) {
+        done = *data == 2;
+    }
+    let done = *data == 2;
     assert_eq!(done, *data == 2);
     drop(data);
     other.join().unwrap();
@@ -418,11 +432,11 @@ fn condition_one_lock_after_another() {
         let (first, second, changed) = (Arc::clone(&first), Arc::clone(&second), Arc::clone(&changed));
         move || {
             let mut data = first.lock();
-            changed.wait_while(&mut data, |data| *data == 0);
+            wait_while(&changed, &mut data, |data| *data == 0);
             drop(data);
             drop(first);
             let mut data = second.lock();
-            changed.wait_while(&mut data, |data| *data == 0);
+            wait_while(&changed, &mut data, |data| *data == 0);
         }
     });
     *first.lock() += 1;
@@ -455,7 +469,7 @@ fn condition_two_locks_at_once() {
     let waiter = spawn_with(&shared, |shared| {
         let mut data = shared.data.lock();
         data.0 = true;
-        shared.changed.wait_while(&mut data, |data| !data.1);
+        wait_while(&shared.changed, &mut data, |data| !data.1);
     });
     let is_waited_for = shared.data.lock().0;
     if is_waited_for {
@@ -498,7 +512,7 @@ fn condition_rlock() {
     });
     let outer = shared.data.lock();
     let mut inner = shared.data.lock();
-    shared.changed.wait_while(&mut inner, |data| data.with(|data| *data == 0));
+    wait_while(&shared.changed, &mut inner, |data| data.with(|data| *data == 0));
     assert_eq!(shared.data.depth(), 2);
     inner.with_mut(|data| assert_eq!(*data, 2, "two threads hold the lock"));
     drop(inner);
@@ -534,7 +548,7 @@ fn condition_rlock_three_threads() {
     fn wait_at_depth(shared: &SharedReentrant<usize>, depth: u32) {
         let mut guards: Vec<_> = (0..depth).map(|_| shared.data.lock()).collect();
         let guard = guards.last_mut().unwrap();
-        shared.changed.wait_while(guard, |data| data.with(|data| *data == 0));
+        wait_while(&shared.changed, guard, |data| data.with(|data| *data == 0));
         assert_eq!(shared.data.depth(), depth);
         guard.with_mut(|data| *data += 1);
     }

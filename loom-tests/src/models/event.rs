@@ -1,2 +1,320 @@
-//! event
-pub const MODELS: &[super::Model] = &[];
+//! `Event`: nobody who waits at a `set` is left behind, whatever `clear` does, and all see what came before it.
+
+use super::parking::{key_of, waiting};
+use super::{Model, bounded, exhaustive};
+use crate::world::{Arc, Data, Duration, some_time, spawn};
+use raddle::Event;
+use raddle::primitives::atomic::{AtomicUsize, Ordering};
+use raddle::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
+
+/// The models of this file.
+pub const MODELS: &[Model] = &[
+    exhaustive("event_set_wait", 1, event_set_wait),
+    exhaustive("event_is_set", 1, event_is_set),
+    exhaustive("event_wait_for", 1, event_wait_for),
+    exhaustive("event_wait_for_zero", 1, event_wait_for_zero),
+    exhaustive("event_clear_wait", 1, event_clear_wait),
+    exhaustive("event_pulse_and_timeout", 1, event_pulse_and_timeout),
+    exhaustive("event_there_and_back", 1, event_there_and_back),
+    exhaustive("event_set_when_set", 1, event_set_when_set),
+    bounded("event_two_waiters", 3, 1, event_two_waiters),
+    bounded("event_two_setters", 3, 1, event_two_setters),
+    bounded("event_present_at_set", 3, 1, event_present_at_set),
+    bounded("event_two_present_at_set", 3, 1, event_two_present_at_set),
+    bounded("event_timeout_with_another_behind", 3, 1, event_timeout_with_another_behind),
+];
+
+/// An event, and data that the setter publishes by it.
+struct Published {
+    event: Event,
+    data: Data<u32>,
+}
+
+impl Published {
+    fn new() -> Arc<Published> {
+        Arc::new(Published { event: Event::new(), data: Data::new(0) })
+    }
+
+    fn publish(&self) {
+        self.data.with_mut(|data| *data = 1);
+        self.event.set();
+    }
+
+    fn assert_seen(&self) {
+        self.data.with(|data| assert_eq!(*data, 1));
+    }
+}
+
+/// Set against wait.
+fn event_set_wait() {
+    let shared = Published::new();
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            shared.event.wait();
+            shared.assert_seen();
+        }
+    });
+    shared.publish();
+    waiter.join().unwrap();
+    assert!(shared.event.is_set());
+}
+
+/// Who sees it set sees what came before.
+fn event_is_set() {
+    let shared = Published::new();
+    let looker = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            if shared.event.is_set() {
+                shared.assert_seen();
+            }
+        }
+    });
+    shared.publish();
+    looker.join().unwrap();
+}
+
+/// Set against a wait that may give up.
+fn event_wait_for() {
+    let shared = Published::new();
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            if shared.event.wait_for(some_time()) {
+                shared.assert_seen();
+            }
+            // Giving up has left nothing behind.
+            shared.event.wait();
+            shared.assert_seen();
+        }
+    });
+    shared.publish();
+    waiter.join().unwrap();
+}
+
+/// A zero timeout never waits.
+fn event_wait_for_zero() {
+    let shared = Published::new();
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            if shared.event.wait_for(Duration::ZERO) {
+                shared.assert_seen();
+            }
+        }
+    });
+    shared.publish();
+    waiter.join().unwrap();
+    assert!(shared.event.wait_for(Duration::ZERO));
+}
+
+/// Clear against wait: the waiter goes through before it, or at the next set.
+fn event_clear_wait() {
+    let shared = Published::new();
+    shared.event.set();
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || shared.event.wait()
+    });
+    shared.event.clear();
+    assert!(!shared.event.is_set());
+    shared.publish();
+    waiter.join().unwrap();
+    assert!(shared.event.is_set());
+}
+
+/// Set and clear at once, against a wait that may give up. If it does not, it was the set that it saw, if only by the
+/// generation that the clear has left behind.
+fn event_pulse_and_timeout() {
+    let shared = Published::new();
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            if shared.event.wait_for(some_time()) {
+                shared.assert_seen();
+            }
+        }
+    });
+    shared.publish();
+    shared.event.clear();
+    waiter.join().unwrap();
+    assert!(!shared.event.is_set());
+}
+
+/// Two events that two threads set, wait for, clear and wait for again, in turn.
+fn event_there_and_back() {
+    let there = Arc::new((Event::new(), Event::new(), Data::new(0)));
+    let other = spawn({
+        let there = Arc::clone(&there);
+        move || {
+            let (forth, back, data) = &*there;
+            for round in 0..2 {
+                forth.wait();
+                forth.clear();
+                data.with_mut(|data| {
+                    assert_eq!(*data, 2 * round + 1);
+                    *data += 1;
+                });
+                back.set();
+            }
+        }
+    });
+    let (forth, back, data) = &*there;
+    for round in 0..2 {
+        data.with_mut(|data| {
+            assert_eq!(*data, 2 * round);
+            *data += 1;
+        });
+        forth.set();
+        back.wait();
+        back.clear();
+    }
+    other.join().unwrap();
+    data.with(|data| assert_eq!(*data, 4));
+}
+
+/// Setting an event that is set publishes too, and a clear takes nothing of that away.
+///
+/// The setter has seen its set cleared, so the clear came after it; and the clear has added to the word what the set
+/// left there. Whoever reads it then, even if it finds the event clear, is ordered behind the set.
+fn event_set_when_set() {
+    let shared = Published::new();
+    let cleared = Arc::new(AtomicUsize::new(0));
+    shared.event.set();
+    let setter = spawn({
+        let (shared, cleared) = (Arc::clone(&shared), Arc::clone(&cleared));
+        move || {
+            shared.publish();
+            if !shared.event.is_set() {
+                cleared.swap(1, Ordering::Relaxed);
+            }
+        }
+    });
+    shared.event.clear();
+    let _ = shared.event.is_set();
+    // Relaxed: it orders nothing.
+    if cleared.load(Ordering::Relaxed) == 1 {
+        shared.assert_seen();
+    }
+    setter.join().unwrap();
+}
+
+/// One set lets both waiters go.
+fn event_two_waiters() {
+    let shared = Published::new();
+    let waiters = [(); 2].map(|()| {
+        let shared = Arc::clone(&shared);
+        spawn(move || {
+            shared.event.wait();
+            shared.assert_seen();
+        })
+    });
+    shared.publish();
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
+}
+
+/// Two threads set, one waits, clears, and waits again: then it is the other's set, or none.
+fn event_two_setters() {
+    let event = Arc::new(Event::new());
+    let setters = [(); 2].map(|()| {
+        let event = Arc::clone(&event);
+        spawn(move || event.set())
+    });
+    event.wait();
+    event.clear();
+    let again = event.wait_for(some_time());
+    for setter in setters {
+        setter.join().unwrap();
+    }
+    assert!(event.is_set() || !again, "nobody has cleared it again");
+}
+
+/// The token of the scout in `event_present_at_set`; waiters of an event say 0.
+const SCOUT: ParkToken = ParkToken(77);
+/// What the scout is told when it is let go.
+const GO: UnparkToken = UnparkToken(77);
+
+/// A waiter that was there at the `set` is let go by it, though the event is cleared at once and never set again.
+///
+/// How does anybody know that it was there? A scout parks in the queue of the event, without marking the word. If the
+/// `set` wakes the scout, the word was marked: so the waiter had looked at it, found the event clear, and was about to
+/// park, or had parked. Then nobody helps it. If the scout slept on, the waiter may have come after the `clear`, and the
+/// scout sets the event for it.
+fn event_present_at_set() {
+    let shared = Published::new();
+    let over = Arc::new(AtomicUsize::new(0));
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            shared.event.wait();
+            shared.assert_seen();
+        }
+    });
+    let scout = spawn({
+        let (shared, over) = (Arc::clone(&shared), Arc::clone(&over));
+        move || {
+            let key = key_of(&shared.event);
+            let validate = || over.load(Ordering::Acquire) == 0;
+            // SAFETY: the key is that of our own event, which looks at no tokens. `validate` is a load.
+            let result = unsafe { parking::park(key, validate, || {}, |_, _| {}, SCOUT, None) };
+            if matches!(result, ParkResult::Unparked(GO) | ParkResult::Invalid) {
+                shared.event.set();
+            }
+        }
+    });
+    shared.publish();
+    shared.event.clear();
+    over.swap(1, Ordering::Release);
+    let filter = |token| if token == SCOUT { FilterOp::Unpark } else { FilterOp::Skip };
+    // SAFETY: as above. The callbacks do nothing but compare.
+    unsafe { parking::unpark_filter(key_of(&shared.event), filter, |_| GO) };
+    scout.join().unwrap();
+    waiter.join().unwrap();
+}
+
+/// Two waiters that are in the queue are let go by one `set`, though the event is cleared at once and never set again.
+fn event_two_present_at_set() {
+    let shared = Published::new();
+    let waiters = [(); 2].map(|()| {
+        let shared = Arc::clone(&shared);
+        spawn(move || {
+            shared.event.wait();
+            shared.assert_seen();
+        })
+    });
+    let both_wait = waiting(key_of(&shared.event)).len() == 2;
+    shared.publish();
+    if both_wait {
+        shared.event.clear();
+    }
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
+    assert_eq!(shared.event.is_set(), !both_wait);
+}
+
+/// A waiter that gives up takes nobody's wake-up with it.
+fn event_timeout_with_another_behind() {
+    let shared = Published::new();
+    let timed = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            if shared.event.wait_for(some_time()) {
+                shared.assert_seen();
+            }
+        }
+    });
+    let patient = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            shared.event.wait();
+            shared.assert_seen();
+        }
+    });
+    shared.publish();
+    timed.join().unwrap();
+    patient.join().unwrap();
+}
