@@ -323,6 +323,33 @@ fn timeouts_and_unlocks_at_the_same_moment_lose_no_wake_up() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_waiter_passed_over_for_a_millisecond_is_given_the_lock_by_the_next_unlock() {
+    within(|| {
+        for _ in 0..15 {
+            let lock = Lock::new(0);
+            let waiter = common::Whereabouts::new();
+            thread::scope(|s| {
+                let guard = lock.lock();
+                s.spawn(|| {
+                    waiter.about_to_block();
+                    *lock.lock() += 1;
+                });
+                waiter.wait_until_asleep();
+                thread::sleep(Duration::from_millis(2));
+                // Wakes it, and passes it. Should it be faster for once, there is nothing to see in this round.
+                drop(guard);
+                let Some(guard) = lock.try_lock().filter(|count| **count == 0) else { return };
+                // It has found the lock taken, and sleeps again.
+                waiter.wait_until_asleep();
+                drop(guard);
+                assert_eq!(*lock.lock(), 1, "passed over again");
+            });
+        }
+    });
+}
+
 /// Runs `f` while two threads that never park take the lock from each other: it is hardly ever free for anybody else, and
 /// never for long. `f` is given a test for "held by one of them".
 fn while_hogged(lock: &Lock<()>, f: impl FnOnce(&(dyn Fn() -> bool + Sync))) {

@@ -223,6 +223,33 @@ fn timeouts_and_unlocks_at_the_same_moment_lose_no_wake_up() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_waiter_passed_over_for_a_millisecond_is_given_the_lock_by_the_next_unlock() {
+    within(|| {
+        for _ in 0..15 {
+            let lock = RLock::new(Cell::new(0));
+            let waiter = common::Whereabouts::new();
+            thread::scope(|s| {
+                let guard = lock.lock();
+                s.spawn(|| {
+                    waiter.about_to_block();
+                    lock.lock().set(1);
+                });
+                waiter.wait_until_asleep();
+                thread::sleep(Duration::from_millis(2));
+                // Wakes it, and passes it. Should it be faster for once, there is nothing to see in this round.
+                drop(guard);
+                let Some(guard) = lock.try_lock().filter(|count| count.get() == 0) else { return };
+                // It has found the lock taken, and sleeps again.
+                waiter.wait_until_asleep();
+                drop(guard);
+                assert_eq!(lock.lock().get(), 1, "passed over again");
+            });
+        }
+    });
+}
+
 #[test]
 fn threads_that_hardly_let_go_starve_nobody() {
     within(|| {

@@ -323,6 +323,37 @@ on_both_semaphores! {
         assert!(format!("{permit:?}").contains("permits: 1"));
     }
 
+    #[cfg(target_os = "linux")]
+    fn a_waiter_passed_over_for_a_millisecond_is_given_the_next_permit(S) {
+        for _ in 0..15 {
+            let semaphore = S::new(1);
+            let passed = AtomicUsize::new(0);
+            let waiter = common::Whereabouts::new();
+            thread::scope(|s| {
+                let permit = semaphore.acquire();
+                s.spawn(|| {
+                    waiter.about_to_block();
+                    let _permit = semaphore.acquire();
+                    passed.fetch_add(1, Ordering::Relaxed);
+                });
+                waiter.wait_until_asleep();
+                thread::sleep(Duration::from_millis(2));
+                // Wakes it, and passes it. Should it be faster for once, there is nothing to see in this round.
+                drop(permit);
+                let Some(permit) = semaphore.try_acquire() else { return };
+                if passed.load(Ordering::Relaxed) == 1 {
+                    return;
+                }
+                // It has found the permit taken, and sleeps again.
+                waiter.wait_until_asleep();
+                thread::sleep(Duration::from_millis(2));
+                drop(permit);
+                drop(semaphore.acquire());
+                assert_eq!(passed.load(Ordering::Relaxed), 1, "passed over again");
+            });
+        }
+    }
+
     fn threads_that_hardly_let_go_starve_nobody(S) {
         // Two that never park take the one permit from each other.
         let semaphore = S::new(1);

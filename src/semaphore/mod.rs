@@ -237,9 +237,15 @@ macro_rules! ways_to_acquire {
     ($Semaphore:ident) => {
         impl $Semaphore {
             /// Takes a permit; blocks while there is none.
+            ///
+            /// # Panics
+            ///
+            /// If there can never be one: on a `BoundedSemaphore` of 0.
             #[inline]
             pub fn acquire(&self) -> Permit<'_, Self> {
-                self.acquire_many(1)
+                self.check_demand(1, "acquire", Private);
+                self.raw.acquire(1);
+                Permit::new(self, 1)
             }
 
             /// Takes `n` permits at once; blocks while there are fewer, and holds none meanwhile.
@@ -267,16 +273,26 @@ macro_rules! ways_to_acquire {
             }
 
             /// Takes a permit, or gives up when `timeout` has passed. Zero does not block.
+            ///
+            /// # Panics
+            ///
+            /// If there can never be one: on a `BoundedSemaphore` of 0.
             #[doc(alias = "acquire")]
             #[inline]
             pub fn try_acquire_for(&self, timeout: Duration) -> Option<Permit<'_, Self>> {
-                self.try_acquire_many_for(1, timeout)
+                self.check_demand(1, "try_acquire_for", Private);
+                self.raw.acquire_for(1, timeout).then(|| Permit::new(self, 1))
             }
 
             /// Takes a permit, or gives up at `deadline`.
+            ///
+            /// # Panics
+            ///
+            /// If there can never be one: on a `BoundedSemaphore` of 0.
             #[inline]
             pub fn try_acquire_until(&self, deadline: Instant) -> Option<Permit<'_, Self>> {
-                self.try_acquire_many_until(1, deadline)
+                self.check_demand(1, "try_acquire_until", Private);
+                self.raw.acquire_until(1, deadline).then(|| Permit::new(self, 1))
             }
 
             /// Takes `n` permits at once, or gives up when `timeout` has passed. Zero does not block.
@@ -302,9 +318,15 @@ macro_rules! ways_to_acquire {
             }
 
             /// [`acquire`](Self::acquire), with a permit that keeps the `Arc` and borrows nothing.
+            ///
+            /// # Panics
+            ///
+            /// If there can never be one: on a `BoundedSemaphore` of 0.
             #[inline]
             pub fn acquire_arc(self: &Arc<Self>) -> ArcPermit<Self> {
-                self.acquire_many_arc(1)
+                self.check_demand(1, "acquire_arc", Private);
+                self.raw.acquire(1);
+                ArcPermit::new(Arc::clone(self), 1)
             }
 
             /// [`acquire_many`](Self::acquire_many), with a permit that keeps the `Arc`.
@@ -319,16 +341,38 @@ macro_rules! ways_to_acquire {
                 ArcPermit::new(Arc::clone(self), n)
             }
 
+            /// [`try_acquire`](Self::try_acquire), with a permit that keeps the `Arc`.
+            #[inline]
+            pub fn try_acquire_arc(self: &Arc<Self>) -> Option<ArcPermit<Self>> {
+                self.try_acquire_many_arc(1)
+            }
+
             /// [`try_acquire_many`](Self::try_acquire_many), with a permit that keeps the `Arc`.
             #[inline]
             pub fn try_acquire_many_arc(self: &Arc<Self>, n: usize) -> Option<ArcPermit<Self>> {
                 self.raw.try_acquire(n).then(|| ArcPermit::new(Arc::clone(self), n))
             }
 
-            /// [`try_acquire`](Self::try_acquire), with a permit that keeps the `Arc`.
+            /// [`try_acquire_for`](Self::try_acquire_for), with a permit that keeps the `Arc`.
+            ///
+            /// # Panics
+            ///
+            /// If there can never be one: on a `BoundedSemaphore` of 0.
             #[inline]
-            pub fn try_acquire_arc(self: &Arc<Self>) -> Option<ArcPermit<Self>> {
-                self.try_acquire_many_arc(1)
+            pub fn try_acquire_arc_for(self: &Arc<Self>, timeout: Duration) -> Option<ArcPermit<Self>> {
+                self.check_demand(1, "try_acquire_arc_for", Private);
+                self.raw.acquire_for(1, timeout).then(|| ArcPermit::new(Arc::clone(self), 1))
+            }
+
+            /// [`try_acquire_until`](Self::try_acquire_until), with a permit that keeps the `Arc`.
+            ///
+            /// # Panics
+            ///
+            /// If there can never be one: on a `BoundedSemaphore` of 0.
+            #[inline]
+            pub fn try_acquire_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcPermit<Self>> {
+                self.check_demand(1, "try_acquire_arc_until", Private);
+                self.raw.acquire_until(1, deadline).then(|| ArcPermit::new(Arc::clone(self), 1))
             }
 
             /// [`try_acquire_many_for`](Self::try_acquire_many_for), with a permit that keeps the `Arc`.
@@ -346,12 +390,6 @@ macro_rules! ways_to_acquire {
                 self.raw.acquire_for(n, timeout).then(|| ArcPermit::new(Arc::clone(self), n))
             }
 
-            /// [`try_acquire_for`](Self::try_acquire_for), with a permit that keeps the `Arc`.
-            #[inline]
-            pub fn try_acquire_arc_for(self: &Arc<Self>, timeout: Duration) -> Option<ArcPermit<Self>> {
-                self.try_acquire_many_arc_for(1, timeout)
-            }
-
             /// [`try_acquire_many_until`](Self::try_acquire_many_until), with a permit that keeps the `Arc`.
             ///
             /// # Panics
@@ -365,12 +403,6 @@ macro_rules! ways_to_acquire {
             ) -> Option<ArcPermit<Self>> {
                 self.check_demand(n, "try_acquire_many_arc_until", Private);
                 self.raw.acquire_until(n, deadline).then(|| ArcPermit::new(Arc::clone(self), n))
-            }
-
-            /// [`try_acquire_until`](Self::try_acquire_until), with a permit that keeps the `Arc`.
-            #[inline]
-            pub fn try_acquire_arc_until(self: &Arc<Self>, deadline: Instant) -> Option<ArcPermit<Self>> {
-                self.try_acquire_many_arc_until(1, deadline)
             }
 
             /// How many permits there are, those that are being saved up for a waiter included. By the time you read the answer it

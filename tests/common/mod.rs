@@ -164,8 +164,6 @@ mod parked {
                 }
                 seen == 2
             });
-            // It may block again later on.
-            self.id.store(0, Ordering::Relaxed);
         }
     }
 }
