@@ -24,11 +24,12 @@ struct Planted {
     fault: Fault,
 }
 
-use Op::{CompareExchange, Parking};
+use Op::{CompareExchange, Load, Parking};
 
 /// An operation, as [`Operation`] but comparable with what a child prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Op {
+    Load(Ordering),
     CompareExchange(Ordering),
     Parking(&'static str),
 }
@@ -36,6 +37,7 @@ enum Op {
 impl Op {
     fn matches(self, operation: &str) -> bool {
         match self {
+            Load(order) => operation == format!("Load({order:?})"),
             CompareExchange(order) => operation.starts_with(&format!("CompareExchange({order:?}, ")),
             Parking(name) => operation == format!("Parking({name:?})"),
         }
@@ -72,6 +74,97 @@ const PLANTED: &[Planted] = &[
         file: "lock/raw.rs",
         operations: &[Parking("park")],
         fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "RLock: the lock inside orders nothing when it is acquired",
+        model: "rlock_nested",
+        file: "lock/raw.rs",
+        operations: &[CompareExchange(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "RLock: the lock inside orders nothing when it is released",
+        model: "rlock_both_nested",
+        file: "lock/raw.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Condition: notify finds nobody",
+        model: "condition_notify",
+        file: "condition/raw.rs",
+        operations: &[Parking("unpark_requeue")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Condition: notify after the release finds nobody",
+        model: "condition_notify_after_release",
+        file: "condition/raw.rs",
+        operations: &[Parking("unpark_requeue")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Condition: notify_all moves one, with the lock held",
+        model: "condition_notify_all_lock_held",
+        file: "condition/raw.rs",
+        operations: &[Parking("unpark_requeue")],
+        fault: Fault::UnparkOneForAll,
+    },
+    Planted {
+        what: "Condition: notify_all wakes one and leaves the rest, with the lock free",
+        model: "condition_notify_all_lock_free",
+        file: "condition/raw.rs",
+        operations: &[Parking("unpark_requeue")],
+        fault: Fault::UnparkOneForAll,
+    },
+    Planted {
+        what: "Condition: the lock is not published to notifiers",
+        model: "condition_one_lock_after_another_timed",
+        file: "condition/raw.rs",
+        operations: &[CompareExchange(Ordering::Release), Load(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Condition: waits whatever lock the others came with",
+        model: "condition_two_locks_at_once",
+        file: "condition/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Condition: the lock's unlock forgets those who were moved",
+        model: "condition_notify",
+        file: "lock/raw.rs",
+        operations: &[Parking("unpark_one")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Condition: a fair unlock forgets those who were moved",
+        model: "condition_hand_off",
+        file: "lock/raw.rs",
+        operations: &[Parking("unpark_filter")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "JoinableQueue: nobody is told of an item or of room",
+        model: "queue_capacity_one",
+        file: "condition/raw.rs",
+        operations: &[Parking("unpark_requeue")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "JoinableQueue: shutdown reaches one of two",
+        model: "queue_shutdown_all",
+        file: "condition/raw.rs",
+        operations: &[Parking("unpark_requeue")],
+        fault: Fault::UnparkOneForAll,
+    },
+    Planted {
+        what: "JoinableQueue: the lock inside orders nothing",
+        model: "queue_item_is_handed_over",
+        file: "lock/raw.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
     },
 ];
 
@@ -200,9 +293,10 @@ pub(crate) fn run(filter: &str) -> ExitCode {
 }
 
 /// Breaks every site of the files with `file` in their names, a notch at a time, and lists what no model notices.
-pub(crate) fn survivors(file: &str) -> ExitCode {
+pub(crate) fn survivors(file: &str, models: &str) -> ExitCode {
     let reached: Mutex<BTreeMap<SiteText, Vec<(usize, &'static str)>>> = Mutex::new(BTreeMap::new());
-    in_parallel(crate::every_model(), |model| {
+    let models = crate::every_model().into_iter().filter(|model| model.name.contains(models)).collect();
+    in_parallel(models, |model| {
         let Outcome::Passed { executions, .. } = run_in_child(model.name, None) else {
             println!("{} fails without a fault", model.name);
             return;

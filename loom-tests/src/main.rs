@@ -5,6 +5,7 @@
 //! - two threads are explored without a bound, three with at least three preemptions;
 //! - a model states the least number of executions that it has to explore;
 //! - a model that hits a limit has failed: loom itself would call that success;
+//! - a program with a mistake in it (`downstream.rs`) has to fail, and for the right reason;
 //! - nothing in the environment changes any of this.
 
 mod canary;
@@ -39,15 +40,16 @@ fn main() -> ExitCode {
         ["--child", name, "--plant", fault] => child(name, Some(fault)),
         ["--coverage", name] => faults::print_coverage(&find(name)),
         ["--list"] => {
-            for model in every_model() {
+            let mistakes = every_mistake().into_iter().map(|mistake| mistake.model);
+            for model in every_model().into_iter().chain(mistakes) {
                 println!("{}", model.name);
             }
             ExitCode::SUCCESS
         }
         ["--faults"] => faults::run(""),
         ["--faults", filter] => faults::run(filter),
-        ["--survivors"] => faults::survivors(""),
-        ["--survivors", file] => faults::survivors(file),
+        ["--survivors", file] => faults::survivors(file, ""),
+        ["--survivors", file, models] => faults::survivors(file, models),
         ["--help"] => usage(),
         [] => run_all(""),
         [filter] if !filter.starts_with('-') => run_all(filter),
@@ -62,6 +64,7 @@ fn usage() -> ExitCode {
          cargo loom --list        their names\n\
          cargo loom --faults      the planted faults only: each has to be found\n\
          cargo loom --survivors F weakens every site of the files with F in their names, and lists what no model notices\n\
+         cargo loom --survivors F M  the same, with the models that have M in their names\n\
          cargo loom --coverage M  the atomic operations that model M reaches"
     );
     ExitCode::from(USAGE_EXIT)
@@ -72,8 +75,30 @@ fn every_model() -> Vec<Model> {
     [canary::models(), models::all(), downstream::models()].concat()
 }
 
+/// A program with a mistake in it, and what has to be said of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Mistake {
+    /// The program. It states no least number of executions: it fails in one of the first.
+    pub(crate) model: Model,
+    /// Part of the message.
+    pub(crate) found: &'static str,
+}
+
+/// How loom reports a race.
+pub(crate) const RACE: &str = "Causality violation";
+
+/// How loom reports that nobody can go on.
+pub(crate) const DEADLOCK: &str = "deadlock";
+
+/// The programs that have to fail: a downstream user's, and those that ask too much of the parking layer.
+fn every_mistake() -> Vec<Mistake> {
+    let parking = models::parking::MUST_FAIL.iter().map(|&model| Mistake { model, found: RACE });
+    downstream::mistakes().into_iter().chain(parking).collect()
+}
+
 fn find(name: &str) -> Model {
-    every_model().into_iter().find(|model| model.name == name).unwrap_or_else(|| {
+    let mistakes = every_mistake().into_iter().map(|mistake| mistake.model);
+    every_model().into_iter().chain(mistakes).find(|model| model.name == name).unwrap_or_else(|| {
         eprintln!("there is no model {name}");
         std::process::exit(USAGE_EXIT.into());
     })
@@ -217,12 +242,14 @@ pub(crate) fn in_parallel<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
 fn run_all(filter: &str) -> ExitCode {
     let begin = Instant::now();
     let models: Vec<Model> = every_model().into_iter().filter(|model| model.name.contains(filter)).collect();
-    if models.is_empty() {
+    let mistakes: Vec<Mistake> =
+        every_mistake().into_iter().filter(|mistake| mistake.model.name.contains(filter)).collect();
+    if models.is_empty() && mistakes.is_empty() {
         eprintln!("no model has {filter:?} in its name; see cargo loom --list");
         return ExitCode::from(USAGE_EXIT);
     }
     println!("{:44} {:>14} {:>12} {:>8}", "model", "preemptions", "executions", "seconds");
-    let count = models.len();
+    let count = models.len() + mistakes.len();
     let failed = AtomicUsize::new(0);
     let total = AtomicUsize::new(0);
     in_parallel(models, |model| {
@@ -245,6 +272,20 @@ fn run_all(filter: &str) -> ExitCode {
                 fail("HOLLOW", &format!("it explored {executions} executions; it has to explore {least}"));
             }
             Outcome::Failed(output) => fail("FAILED", &output),
+            Outcome::Unknown(output) => fail("NOT FINISHED", &output),
+        }
+    });
+    in_parallel(mistakes, |Mistake { model, found }| {
+        let fail = |what: &str, output: &str| {
+            failed.fetch_add(1, Ordering::Relaxed);
+            println!("{:44} {what}\n{output}", model.name);
+        };
+        match run_in_child(model.name, None) {
+            Outcome::Failed(output) if output.contains(found) => {
+                println!("{:44} found, as it has to be: {found}", model.name);
+            }
+            Outcome::Failed(output) => fail(&format!("FAILED, but not by {found:?}"), &output),
+            Outcome::Passed { executions, .. } => fail("NOT FOUND", &format!("in {executions} executions")),
             Outcome::Unknown(output) => fail("NOT FINISHED", &output),
         }
     });

@@ -3,36 +3,36 @@
 use super::{Model, bounded, exhaustive};
 use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
 use raddle::raw::{RawCondition, RawLock, RawRLock};
-use raddle::{Condition, ConditionGuard, Lock, LockGuard, NotLocked, NotOwner, RLock};
+use raddle::{Condition, Lock, LockGuard, NotLocked, NotOwner, RLock};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    exhaustive("condition_notify", 1, condition_notify),
-    exhaustive("condition_notify_after_release", 1, condition_notify_after_release),
-    exhaustive("condition_wait_while", 1, condition_wait_while),
-    exhaustive("condition_turns", 1, condition_turns),
-    bounded("condition_notify_one_by_one", 3, 1, condition_notify_one_by_one),
-    bounded("condition_notify_n", 3, 1, condition_notify_n),
-    bounded("condition_notify_all_lock_held", 3, 1, condition_notify_all_lock_held),
-    bounded("condition_notify_all_lock_free", 3, 1, condition_notify_all_lock_free),
-    bounded("condition_contended", 3, 1, condition_contended),
-    bounded("condition_contended_requeue", 3, 1, condition_contended_requeue),
-    exhaustive("condition_hand_off", 1, condition_hand_off),
-    exhaustive("condition_timed", 1, condition_timed),
-    exhaustive("condition_timed_lock_free", 1, condition_timed_lock_free),
-    exhaustive("condition_timed_wait_while", 1, condition_timed_wait_while),
-    exhaustive("condition_zero_timeout", 1, condition_zero_timeout),
-    bounded("condition_timeout_eats_no_notify", 3, 1, condition_timeout_eats_no_notify),
-    bounded("condition_requeued_timeout_lock_held", 3, 1, condition_requeued_timeout_lock_held),
-    bounded("condition_requeued_timeout_lock_free", 3, 1, condition_requeued_timeout_lock_free),
-    exhaustive("condition_one_lock_after_another", 1, condition_one_lock_after_another),
-    exhaustive("condition_one_lock_after_another_timed", 1, condition_one_lock_after_another_timed),
-    exhaustive("condition_two_locks_at_once", 1, condition_two_locks_at_once),
-    exhaustive("condition_rlock", 1, condition_rlock),
-    exhaustive("condition_rlock_timed", 1, condition_rlock_timed),
-    bounded("condition_rlock_three_threads", 3, 1, condition_rlock_three_threads),
-    exhaustive("condition_raw_lock", 1, condition_raw_lock),
-    exhaustive("condition_raw_rlock", 1, condition_raw_rlock),
+    exhaustive("condition_notify", 139, condition_notify),
+    exhaustive("condition_notify_after_release", 47, condition_notify_after_release),
+    exhaustive("condition_wait_while", 13142, condition_wait_while),
+    exhaustive("condition_turns", 11056, condition_turns),
+    bounded("condition_notify_one_by_one", 3, 8675, condition_notify_one_by_one),
+    bounded("condition_notify_n", 3, 27297, condition_notify_n),
+    bounded("condition_notify_all_lock_held", 4, 15156, condition_notify_all_lock_held),
+    bounded("condition_notify_all_lock_free", 4, 14058, condition_notify_all_lock_free),
+    bounded("condition_contended", 4, 25234, condition_contended),
+    bounded("condition_contended_requeue", 3, 69428, condition_contended_requeue),
+    exhaustive("condition_hand_off", 36, condition_hand_off),
+    exhaustive("condition_hand_off_timed", 2050, condition_hand_off_timed),
+    exhaustive("condition_timed", 7892, condition_timed),
+    exhaustive("condition_timed_lock_free", 38, condition_timed_lock_free),
+    exhaustive("condition_timed_wait_while", 2459, condition_timed_wait_while),
+    exhaustive("condition_zero_timeout", 519, condition_zero_timeout),
+    bounded("condition_timeout_eats_no_notify", 3, 9241, condition_timeout_eats_no_notify),
+    bounded("condition_requeued_timeout_lock_held", 4, 21302, condition_requeued_timeout_lock_held),
+    bounded("condition_requeued_timeout_lock_free", 4, 20184, condition_requeued_timeout_lock_free),
+    exhaustive("condition_one_lock_after_another", 16515, condition_one_lock_after_another),
+    exhaustive("condition_one_lock_after_another_timed", 229, condition_one_lock_after_another_timed),
+    exhaustive("condition_two_locks_at_once", 1372, condition_two_locks_at_once),
+    exhaustive("condition_rlock", 11646, condition_rlock),
+    exhaustive("condition_rlock_timed", 38, condition_rlock_timed),
+    exhaustive("condition_raw_lock", 328, condition_raw_lock),
+    exhaustive("condition_raw_rlock", 11481, condition_raw_rlock),
 ];
 
 /// A lock and a condition for changes of what it protects.
@@ -53,16 +53,6 @@ fn spawn_with<S: Send + Sync + 'static, R: Send + 'static>(
 ) -> JoinHandle<R> {
     let shared = Arc::clone(shared);
     spawn(move || f(&shared))
-}
-
-fn wait_while<M, G: ConditionGuard<M> + core::ops::Deref>(
-    condition: &Condition,
-    guard: &mut G,
-    mut predicate: impl FnMut(&G::Target) -> bool,
-) {
-    while predicate(guard) {
-        condition.wait(guard);
-    }
 }
 
 // One waiter, one notifier.
@@ -111,34 +101,37 @@ fn condition_notify_after_release() {
 fn condition_wait_while() {
     let shared = Shared::new(0);
     let other = spawn_with(&shared, |shared| {
-        *shared.data.lock() += 1;
         shared.changed.notify_one();
         let mut data = shared.data.lock();
         *data += 1;
         shared.changed.notify_all();
     });
     let mut data = shared.data.lock();
-    wait_while(&shared.changed, &mut data, |data| *data < 2);
-    assert_eq!(*data, 2);
+    shared.changed.wait_while(&mut data, |data| {
+        *data += 10;
+        *data % 10 == 0
+    });
+    assert!(
+        *data == 11 || *data == 21 || *data == 31,
+        "asked once before the first wait, and after each notify"
+    );
     drop(data);
     other.join().unwrap();
 }
 
 /// Two threads take turns: each is waiter and notifier, and the word is set and cleared again and again.
 fn condition_turns() {
-    fn take_turns(shared: &Shared<usize>, odd: usize) {
-        for _ in 0..2 {
-            let mut turn = shared.data.lock();
-            wait_while(&shared.changed, &mut turn, |turn| *turn % 2 != odd);
-            *turn += 1;
-            shared.changed.notify_one();
-        }
+    fn take_turn(shared: &Shared<usize>, mine: usize) {
+        let mut turn = shared.data.lock();
+        shared.changed.wait_while(&mut turn, |turn| *turn != mine);
+        *turn += 1;
+        shared.changed.notify_one();
     }
     let shared = Shared::new(0);
-    let other = spawn_with(&shared, |shared| take_turns(shared, 1));
-    take_turns(&shared, 0);
+    let other = spawn_with(&shared, |shared| take_turn(shared, 1));
+    take_turn(&shared, 0);
+    take_turn(&shared, 2);
     other.join().unwrap();
-    assert_eq!(*shared.data.lock(), 4);
 }
 
 // Two waiters.
@@ -150,6 +143,8 @@ struct Line {
     arrivals: usize,
     /// Waits that notifies have ended.
     notified: usize,
+    /// Waits ended.
+    left: usize,
     /// Who comes now does not wait.
     closed: bool,
 }
@@ -170,6 +165,7 @@ fn stand_in_line(shared: &Shared<Line>) {
     line.arrivals += 1;
     shared.changed.wait(&mut line);
     assert!(line.notified > place, "notified before its turn");
+    line.left += 1;
 }
 
 /// Notifies up to `n` with the lock held. The count has to be exact: nobody leaves the line by himself.
@@ -196,7 +192,7 @@ fn two_in_line(notifier: impl FnOnce(&Shared<Line>)) {
         other.join().unwrap();
     }
     let line = shared.data.lock();
-    assert_eq!(line.waiting(), 0);
+    assert_eq!((line.waiting(), line.left), (0, line.arrivals));
     assert!(!shared.changed.notify_one(), "nobody is left");
 }
 
@@ -254,7 +250,7 @@ fn condition_contended() {
     let shared = Shared::new((0, false));
     let waiter = spawn_with(&shared, |shared| {
         let mut data = shared.data.lock();
-        wait_while(&shared.changed, &mut data, |data| !data.1);
+        shared.changed.wait_while(&mut data, |data| !data.1);
         data.0 += 1;
     });
     let stranger = spawn_with(&shared, |shared| {
@@ -287,22 +283,33 @@ fn condition_contended_requeue() {
     stranger.join().unwrap();
 }
 
-/// A waiter that was moved to the queue of the lock is handed the lock: it must not ask for it again, and nobody barges.
+/// A waiter that was moved to the queue of the lock is handed the lock: it must not ask for it again.
 fn condition_hand_off() {
-    let shared = Shared::new((false, false));
-    let waiter = spawn_with(&shared, |shared| {
-        let mut data = shared.data.lock();
-        data.0 = true;
-        shared.changed.wait_for(&mut data, some_time());
-        data.1 = true;
-    });
-    let data = shared.data.lock();
-    let waits = shared.changed.notify_one();
-    assert!(data.0 || !waits);
-    LockGuard::unlock_fair(data);
-    drop(shared.data.lock());
+    let shared = Shared::new(Line::default());
+    let waiter = spawn_with(&shared, stand_in_line);
+    let mut line = shared.data.lock();
+    line.closed = true;
+    assert_eq!(shared.changed.notify_one(), line.arrivals == 1);
+    line.notified = line.arrivals;
+    LockGuard::unlock_fair(line);
     waiter.join().unwrap();
-    assert_eq!(*shared.data.lock(), (true, true));
+    let line = shared.data.try_lock().unwrap();
+    assert_eq!(line.left, line.arrivals);
+}
+
+/// The same with a deadline, which may pass before the lock is handed over, and after.
+fn condition_hand_off_timed() {
+    let shared = Shared::new(0);
+    let waiter = spawn_with(&shared, |shared| {
+        let mut notified = shared.data.lock();
+        let in_time = shared.changed.wait_for(&mut notified, some_time());
+        assert_eq!(in_time, *notified == 1);
+    });
+    let mut notified = shared.data.lock();
+    *notified = shared.changed.notify_all();
+    LockGuard::unlock_fair(notified);
+    waiter.join().unwrap();
+    assert!(shared.data.try_lock().is_some());
 }
 
 // Timeouts.
@@ -334,18 +341,12 @@ fn condition_timed_lock_free() {
 fn condition_timed_wait_while() {
     let shared = Shared::new(0);
     let other = spawn_with(&shared, |shared| {
-        for _ in 0..2 {
-            *shared.data.lock() += 1;
-            shared.changed.notify_one();
-        }
+        *shared.data.lock() += 1;
+        shared.changed.notify_one();
     });
     let mut data = shared.data.lock();
-    let mut done = *data == 2;
-    while !done && shared.changed.wait_for(&mut data, some_time()) {
-        done = *data == 2;
-    }
-    let done = *data == 2;
-    assert_eq!(done, *data == 2);
+    let done = shared.changed.wait_while_for(&mut data, |data| *data == 0, some_time());
+    assert_eq!(done, *data == 1);
     drop(data);
     other.join().unwrap();
 }
@@ -432,11 +433,11 @@ fn condition_one_lock_after_another() {
         let (first, second, changed) = (Arc::clone(&first), Arc::clone(&second), Arc::clone(&changed));
         move || {
             let mut data = first.lock();
-            wait_while(&changed, &mut data, |data| *data == 0);
+            changed.wait_while(&mut data, |data| *data == 0);
             drop(data);
             drop(first);
             let mut data = second.lock();
-            wait_while(&changed, &mut data, |data| *data == 0);
+            changed.wait_while(&mut data, |data| *data == 0);
         }
     });
     *first.lock() += 1;
@@ -469,7 +470,7 @@ fn condition_two_locks_at_once() {
     let waiter = spawn_with(&shared, |shared| {
         let mut data = shared.data.lock();
         data.0 = true;
-        wait_while(&shared.changed, &mut data, |data| !data.1);
+        shared.changed.wait_while(&mut data, |data| !data.1);
     });
     let is_waited_for = shared.data.lock().0;
     if is_waited_for {
@@ -481,8 +482,10 @@ fn condition_two_locks_at_once() {
         *guard += 1;
         assert!(another.is_locked());
     }
-    shared.data.lock().1 = true;
-    assert_eq!(shared.changed.notify_all(), usize::from(is_waited_for));
+    let mut data = shared.data.lock();
+    data.1 = true;
+    assert_eq!(shared.changed.notify_all(), usize::from(data.0));
+    drop(data);
     waiter.join().unwrap();
 }
 
@@ -512,7 +515,7 @@ fn condition_rlock() {
     });
     let outer = shared.data.lock();
     let mut inner = shared.data.lock();
-    wait_while(&shared.changed, &mut inner, |data| data.with(|data| *data == 0));
+    shared.changed.wait_while(&mut inner, |data| data.with(|data| *data == 0));
     assert_eq!(shared.data.depth(), 2);
     inner.with_mut(|data| assert_eq!(*data, 2, "two threads hold the lock"));
     drop(inner);
@@ -526,40 +529,14 @@ fn condition_rlock() {
 /// Both levels come back after a timeout too, and the result is exact.
 fn condition_rlock_timed() {
     let shared = SharedReentrant::new(0);
-    let other = spawn_with(&shared, |shared| {
-        let data = shared.data.lock();
-        data.with_mut(|data| *data = shared.changed.notify_all());
-        assert_eq!(shared.data.depth(), 1);
-    });
+    let other = spawn_with(&shared, |shared| shared.changed.notify_all());
     let outer = shared.data.lock();
     let mut inner = shared.data.lock();
     let in_time = shared.changed.wait_for(&mut inner, some_time());
     assert_eq!(shared.data.depth(), 2);
-    inner.with(|data| assert_eq!(*data, usize::from(in_time)));
-    drop(inner);
-    assert_eq!(shared.data.depth(), 1);
-    drop(outer);
-    other.join().unwrap();
+    assert_eq!(other.join().unwrap(), usize::from(in_time));
+    drop((inner, outer));
     assert!(!shared.data.is_locked());
-}
-
-/// Waiters of different depths, notified together.
-fn condition_rlock_three_threads() {
-    fn wait_at_depth(shared: &SharedReentrant<usize>, depth: u32) {
-        let mut guards: Vec<_> = (0..depth).map(|_| shared.data.lock()).collect();
-        let guard = guards.last_mut().unwrap();
-        wait_while(&shared.changed, guard, |data| data.with(|data| *data == 0));
-        assert_eq!(shared.data.depth(), depth);
-        guard.with_mut(|data| *data += 1);
-    }
-    let shared = SharedReentrant::new(0);
-    let others = [1, 2].map(|depth| spawn_with(&shared, move |shared| wait_at_depth(shared, depth)));
-    shared.data.lock().with_mut(|data| *data += 1);
-    shared.changed.notify_all();
-    for other in others {
-        other.join().unwrap();
-    }
-    shared.data.lock().with(|data| assert_eq!(*data, 3));
 }
 
 // Without guards.
@@ -570,50 +547,46 @@ struct SharedRaw<L> {
     data: Data<usize>,
 }
 
+impl<L> SharedRaw<L> {
+    fn new(lock: L) -> Arc<SharedRaw<L>> {
+        Arc::new(SharedRaw { lock, changed: RawCondition::new(), data: Data::new(0) })
+    }
+}
+
 /// A lock that anybody may release: what the notifier wrote, the waiter sees.
 fn condition_raw_lock() {
-    let shared =
-        Arc::new(SharedRaw { lock: RawLock::new(), changed: RawCondition::new(), data: Data::new(0) });
+    let shared = SharedRaw::new(RawLock::new());
     assert_eq!(shared.changed.wait(&shared.lock), Err(NotLocked));
     let other = spawn_with(&shared, |shared| {
         shared.lock.lock();
         shared.data.with_mut(|data| *data += 1);
         shared.lock.checked_unlock().unwrap();
-        shared.changed.notify_one()
+        shared.changed.notify_one();
     });
     shared.lock.lock();
-    let mut notified = false;
-    if shared.data.with(|data| *data == 0) {
-        notified = shared.changed.wait_for(&shared.lock, some_time()).unwrap();
-        assert!(shared.lock.is_locked());
+    while shared.data.with(|data| *data == 0) {
+        shared.changed.wait(&shared.lock).unwrap();
+        shared.data.with_mut(|data| assert_eq!(*data, 1, "a spurious wakeup"));
     }
-    shared.data.with_mut(|data| assert!(!notified || *data == 1));
     shared.lock.checked_unlock().unwrap();
-    // It may have come after the wait, but then it notified nobody.
-    assert_eq!(other.join().unwrap(), notified);
-    assert!(!shared.lock.is_locked());
+    other.join().unwrap();
 }
 
 /// A lock with an owner and levels: who does not own it can't wait, and every level comes back.
 fn condition_raw_rlock() {
-    let shared =
-        Arc::new(SharedRaw { lock: RawRLock::new(), changed: RawCondition::new(), data: Data::new(0) });
+    let shared = SharedRaw::new(RawRLock::new());
+    assert_eq!(shared.changed.wait(&shared.lock), Err(NotOwner));
     let other = spawn_with(&shared, |shared| {
-        assert_eq!(shared.changed.wait(&shared.lock), Err(NotOwner));
-        shared.lock.lock();
+        shared.lock.restore(3);
         shared.data.with_mut(|data| *data += 1);
         shared.changed.notify_one();
-        shared.lock.checked_unlock().unwrap();
+        assert_eq!(shared.lock.release_all(), 3);
     });
-    shared.lock.lock();
-    shared.lock.lock();
+    shared.lock.restore(2);
     while shared.data.with(|data| *data == 0) {
         shared.changed.wait(&shared.lock).unwrap();
-        assert_eq!(shared.lock.depth(), 2);
         shared.data.with_mut(|data| assert_eq!(*data, 1, "a spurious wakeup"));
     }
-    shared.lock.checked_unlock().unwrap();
-    shared.lock.checked_unlock().unwrap();
-    assert_eq!(shared.lock.checked_unlock(), Err(NotOwner));
+    assert_eq!(shared.lock.release_all(), 2);
     other.join().unwrap();
 }

@@ -16,6 +16,7 @@ pub const MODELS: &[Model] = &[
     exhaustive("event_clear_wait", 1, event_clear_wait),
     exhaustive("event_pulse_and_timeout", 1, event_pulse_and_timeout),
     exhaustive("event_there_and_back", 1, event_there_and_back),
+    exhaustive("event_clear_look_wait", 1, event_clear_look_wait),
     exhaustive("event_set_when_set", 1, event_set_when_set),
     bounded("event_two_waiters", 3, 1, event_two_waiters),
     bounded("event_two_setters", 3, 1, event_two_setters),
@@ -142,36 +143,58 @@ fn event_pulse_and_timeout() {
     assert!(!shared.event.is_set());
 }
 
-/// Two events that two threads set, wait for, clear and wait for again, in turn.
+/// A thread waits, clears and waits again, while the other sets and sets again. The first `set` may still be about to wake
+/// somebody when the second wait begins: that wait is not its to end.
 fn event_there_and_back() {
-    let there = Arc::new((Event::new(), Event::new(), Data::new(0)));
+    let shared = Arc::new((Event::new(), Event::new(), Data::new(0)));
     let other = spawn({
-        let there = Arc::clone(&there);
+        let shared = Arc::clone(&shared);
         move || {
-            let (forth, back, data) = &*there;
-            for round in 0..2 {
-                forth.wait();
-                forth.clear();
-                data.with_mut(|data| {
-                    assert_eq!(*data, 2 * round + 1);
-                    *data += 1;
-                });
-                back.set();
-            }
+            let (forth, back, data) = &*shared;
+            forth.wait();
+            forth.clear();
+            data.with_mut(|data| {
+                assert_eq!(*data, 1);
+                *data += 1;
+            });
+            back.set();
+            forth.wait();
+            data.with(|data| assert_eq!(*data, 3));
         }
     });
-    let (forth, back, data) = &*there;
-    for round in 0..2 {
-        data.with_mut(|data| {
-            assert_eq!(*data, 2 * round);
-            *data += 1;
-        });
-        forth.set();
-        back.wait();
-        back.clear();
-    }
+    let (forth, back, data) = &*shared;
+    data.with_mut(|data| *data += 1);
+    forth.set();
+    back.wait();
+    data.with_mut(|data| {
+        assert_eq!(*data, 2);
+        *data += 1;
+    });
+    forth.set();
     other.join().unwrap();
-    data.with(|data| assert_eq!(*data, 4));
+    assert!(forth.is_set());
+}
+
+/// Clear, look whether there is something to do, and if not, wait: no work is missed. If the clear has undone the `set`, the
+/// look sees the work.
+fn event_clear_look_wait() {
+    let event = Arc::new(Event::new());
+    let work = Arc::new(AtomicUsize::new(0));
+    let producer = spawn({
+        let (event, work) = (Arc::clone(&event), Arc::clone(&work));
+        move || {
+            // Relaxed: the event publishes it.
+            work.swap(1, Ordering::Relaxed);
+            event.set();
+        }
+    });
+    event.clear();
+    // Relaxed, both: the event orders it.
+    if work.load(Ordering::Relaxed) == 0 {
+        event.wait();
+        assert_eq!(work.load(Ordering::Relaxed), 1);
+    }
+    producer.join().unwrap();
 }
 
 /// Setting an event that is set publishes too, and a clear takes nothing of that away.

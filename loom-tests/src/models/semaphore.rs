@@ -1,39 +1,31 @@
 //! `Semaphore`, `BoundedSemaphore`: no permit lost or made, no wake-up lost, and permits saved up for who starves.
 //!
 //! Several models look at the semaphore's queue (`parking::waiting`): what a waiter says of itself there, its demand and
-//! whether it is starving, is the only way to know from outside that it has parked.
+//! whether it is strict, is the only way to know from outside that it has parked.
 
 use super::parking::{key_of, waiting};
 use super::{Model, bounded, exhaustive};
 use crate::world::{Arc, Data, Duration, some_time, spawn};
-use raddle::primitives::atomic::{AtomicUsize, Ordering};
 use raddle::{BoundedSemaphore, Semaphore};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("semaphore_two_threads", 1, semaphore_two_threads),
-    exhaustive("semaphore_two_threads_twice", 1, semaphore_two_threads_twice),
+    exhaustive("semaphore_starving", 1, semaphore_starving),
     bounded("semaphore_three_threads", 3, 1, semaphore_three_threads),
     exhaustive("semaphore_try_acquire", 1, semaphore_try_acquire),
     exhaustive("semaphore_permit_is_sent", 1, semaphore_permit_is_sent),
-    bounded("semaphore_two_releases", 3, 1, semaphore_two_releases),
-    bounded("semaphore_grant_of_two_releases", 3, 1, semaphore_grant_of_two_releases),
+    bounded("semaphore_grant_of_two_releases", 4, 1, semaphore_grant_of_two_releases),
     bounded("semaphore_release_of_two_wakes_two", 3, 1, semaphore_release_of_two_wakes_two),
-    exhaustive("semaphore_starving_is_served_first", 1, semaphore_starving_is_served_first),
+    exhaustive("semaphore_many_is_served_first", 1, semaphore_many_is_served_first),
     bounded("semaphore_many_against_a_stream", 3, 1, semaphore_many_against_a_stream),
-    bounded("semaphore_two_starving", 3, 1, semaphore_two_starving),
-    bounded("semaphore_woken_in_vain", 3, 1, semaphore_woken_in_vain),
-    bounded("semaphore_front_is_not_forgotten", 3, 1, semaphore_front_is_not_forgotten),
+    bounded("semaphore_two_strict", 3, 1, semaphore_two_strict),
+    bounded("semaphore_joins_under_fair", 4, 1, semaphore_joins_under_fair),
     exhaustive("semaphore_timeout", 1, semaphore_timeout),
     bounded("semaphore_timeout_keeps_no_permit", 3, 1, semaphore_timeout_keeps_no_permit),
-    bounded("semaphore_timeout_at_the_front", 3, 1, semaphore_timeout_at_the_front),
-    exhaustive("semaphore_timeout_of_the_starving", 1, semaphore_timeout_of_the_starving),
-    bounded(
-        "semaphore_timeout_of_the_starving_with_others",
-        3,
-        1,
-        semaphore_timeout_of_the_starving_with_others,
-    ),
+    bounded("semaphore_timeout_lets_the_next_through", 4, 1, semaphore_timeout_lets_the_next_through),
+    exhaustive("semaphore_timeout_of_the_strict", 1, semaphore_timeout_of_the_strict),
+    bounded("semaphore_timeout_of_the_strict_with_others", 3, 1, semaphore_timeout_of_the_strict_with_others),
     exhaustive("semaphore_over_release", 1, semaphore_over_release),
     bounded("semaphore_over_release_three_threads", 3, 1, semaphore_over_release_three_threads),
     bounded("semaphore_over_release_with_a_waiter", 3, 1, semaphore_over_release_with_a_waiter),
@@ -46,7 +38,7 @@ fn assert_settled(semaphore: &Semaphore, permits: usize) {
     assert!(semaphore.try_acquire_many(permits).is_some(), "they are kept for a waiter that is gone");
 }
 
-/// The demands of those in the queue, and whether each is starving: the layout of the tokens in `semaphore/raw.rs`.
+/// The demands of those in the queue, and whether each is strict: the layout of the tokens in `semaphore/raw.rs`.
 fn demands(semaphore: &Semaphore) -> Vec<(usize, bool)> {
     waiting(key_of(semaphore)).into_iter().map(|token| (token.0 >> 1, token.0 & 1 != 0)).collect()
 }
@@ -87,20 +79,19 @@ fn semaphore_two_threads() {
     shared.assert_settled(2);
 }
 
-/// Two sections each: a waiter is barged past, parks again, starves, and is granted the permit.
-fn semaphore_two_threads_twice() {
+/// One section against two: a waiter is woken, barged past, parks again, starves, and is granted the permit.
+fn semaphore_starving() {
     let shared = Protected::new();
+    let permit = shared.semaphore.acquire();
     let other = spawn({
         let shared = Arc::clone(&shared);
-        move || {
-            shared.add_one();
-            shared.add_one();
-        }
+        move || shared.add_one()
     });
-    shared.add_one();
+    shared.data.with_mut(|data| *data += 1);
+    drop(permit);
     shared.add_one();
     other.join().unwrap();
-    shared.assert_settled(4);
+    shared.assert_settled(3);
 }
 
 /// Three threads at one permit.
@@ -161,8 +152,9 @@ fn semaphore_permit_is_sent() {
     assert_settled(&semaphore, 1);
 }
 
-/// A waiter for two takes what two threads have released, and sees what both did before.
-fn semaphore_two_releases() {
+/// A waiter for two is granted what two threads have released, and sees what both did before: what the first did it knows only
+/// through the second, which makes the grant.
+fn semaphore_grant_of_two_releases() {
     let semaphore = Arc::new(Semaphore::new(0));
     let data = [(); 2].map(|()| Arc::new(Data::new(0)));
     let others = data.clone().map(|data| {
@@ -182,48 +174,6 @@ fn semaphore_two_releases() {
     assert_settled(&semaphore, 0);
 }
 
-/// As `semaphore_two_releases`, but the waiter has starved, and is *granted* its permits by whoever releases the last:
-/// what the other did before its release the waiter knows only through the one that grants.
-fn semaphore_grant_of_two_releases() {
-    let semaphore = Arc::new(Semaphore::new(0));
-    let data = [(); 2].map(|()| Arc::new(Data::new(0)));
-    let taken_back = Arc::new(AtomicUsize::new(0));
-    let [first, second] = data.clone();
-    let others = [
-        spawn({
-            let (semaphore, taken_back) = (Arc::clone(&semaphore), Arc::clone(&taken_back));
-            move || {
-                // Wakes the waiter, and takes the permits before it does: then it starves.
-                semaphore.release(2).unwrap();
-                let Some(permit) = semaphore.try_acquire_many(2) else { return };
-                permit.forget();
-                taken_back.swap(1, Ordering::Relaxed);
-                first.with_mut(|data| *data = 1);
-                semaphore.release(1).unwrap();
-            }
-        }),
-        spawn({
-            let semaphore = Arc::clone(&semaphore);
-            move || {
-                second.with_mut(|data| *data = 1);
-                semaphore.release(1).unwrap();
-            }
-        }),
-    ];
-    semaphore.acquire_many(2).forget();
-    // Relaxed: it orders nothing. If those two were taken back, ours are the two released one by one.
-    let both = taken_back.load(Ordering::Relaxed) == 1;
-    if both {
-        for data in data {
-            data.with(|data| assert_eq!(*data, 1));
-        }
-    }
-    for other in others {
-        other.join().unwrap();
-    }
-    assert_settled(&semaphore, 1 - taken_back.load(Ordering::Relaxed));
-}
-
 /// One release of two lets both waiters go. Neither gives its permit back, which would wake the other.
 fn semaphore_release_of_two_wakes_two() {
     let semaphore = Arc::new(Semaphore::new(0));
@@ -238,8 +188,8 @@ fn semaphore_release_of_two_wakes_two() {
     assert_settled(&semaphore, 0);
 }
 
-/// A waiter for two that was woken and found one permit gone: from then on nobody takes the other, until it has both.
-fn semaphore_starving_is_served_first() {
+/// A waiter for two, once it is in the queue: nobody takes a permit before it has both.
+fn semaphore_many_is_served_first() {
     let semaphore = Arc::new(Semaphore::new(0));
     let many = spawn({
         let semaphore = Arc::clone(&semaphore);
@@ -252,14 +202,14 @@ fn semaphore_starving_is_served_first() {
     });
     if demands(&semaphore) == [(2, true)] {
         assert_eq!(semaphore.available_permits(), 1);
-        assert!(semaphore.try_acquire().is_none(), "a newcomer barged past a starving waiter");
+        assert!(semaphore.try_acquire().is_none(), "a newcomer barged past a waiter for two");
     }
     semaphore.release(1).unwrap();
     many.join().unwrap();
     assert_settled(&semaphore, 1 - barged);
 }
 
-/// A waiter for two, and two threads that take one permit again and again.
+/// A waiter for two, and two threads that take one permit each.
 fn semaphore_many_against_a_stream() {
     let semaphore = Arc::new(Semaphore::new(2));
     let many = spawn({
@@ -270,86 +220,48 @@ fn semaphore_many_against_a_stream() {
         let semaphore = Arc::clone(&semaphore);
         move || drop(semaphore.acquire())
     });
-    for _ in 0..2 {
-        drop(semaphore.acquire());
-    }
+    drop(semaphore.acquire());
     many.join().unwrap();
     stream.join().unwrap();
     assert_settled(&semaphore, 2);
 }
 
-/// Two starving waiters, for one and for two: when one has been served, the permits are still kept for the other.
-fn semaphore_two_starving() {
+/// Two waiters for two: when one has been served, the permits are still kept for the other.
+fn semaphore_two_strict() {
     let semaphore = Arc::new(Semaphore::new(0));
-    let others = [1, 2].map(|permits| {
+    let others = [(); 2].map(|()| {
         let semaphore = Arc::clone(&semaphore);
-        spawn(move || semaphore.acquire_many(permits).forget())
+        spawn(move || semaphore.acquire_many(2).forget())
     });
     semaphore.release(3).unwrap();
-    let mut balance = 0;
-    if let Some(permit) = semaphore.try_acquire_many(3) {
-        permit.forget();
-        for _ in 0..3 {
-            semaphore.release(1).unwrap();
-            if demands(&semaphore).iter().any(|&(_, starving)| starving) {
-                assert!(semaphore.try_acquire().is_none(), "a newcomer barged past a starving waiter");
-            }
-        }
-    } else {
-        balance += 1;
-        semaphore.release(1).unwrap();
+    if demands(&semaphore) == [(2, true)] {
+        assert!(semaphore.try_acquire().is_none(), "a newcomer barged past a waiter for two");
     }
-    for other in others {
-        other.join().unwrap();
-    }
-    assert_settled(&semaphore, balance);
-}
-
-/// A waiter for two is woken, a newcomer takes one of the two permits and keeps it: the other one is for the waiter for
-/// one behind, which nobody has woken.
-fn semaphore_woken_in_vain() {
-    let semaphore = Arc::new(Semaphore::new(0));
-    let others = [2, 1].map(|permits| {
-        let semaphore = Arc::clone(&semaphore);
-        spawn(move || semaphore.acquire_many(permits).forget())
-    });
-    semaphore.release(2).unwrap();
-    let barged = semaphore.try_acquire().map_or(0, |permit| {
-        permit.forget();
-        1
-    });
-    assert_nobody_is_forgotten(&semaphore);
-    // For whoever needs them, but only after the look.
-    semaphore.release(2).unwrap();
-    for other in others {
-        other.join().unwrap();
-    }
-    assert_settled(&semaphore, 1 - barged);
-}
-
-/// When both waiters are in the queue, and neither is starving, nobody is on the way to look at it: so the first of them
-/// must need more than there is.
-fn assert_nobody_is_forgotten(semaphore: &Semaphore) {
-    if let [(first, false), (_, false)] = demands(semaphore)[..] {
-        let permits = semaphore.available_permits();
-        assert!(permits < first, "a waiter for {first} is parked at the front, and {permits} are there");
-    }
-}
-
-/// A waiter looks at the word for the last time when it parks: a permit may have come between that and its look before,
-/// and others may have put up the marks again.
-fn semaphore_front_is_not_forgotten() {
-    let semaphore = Arc::new(Semaphore::new(0));
-    let others = [2, 1].map(|permits| {
-        let semaphore = Arc::clone(&semaphore);
-        spawn(move || semaphore.acquire_many(permits).forget())
-    });
     semaphore.release(1).unwrap();
-    assert_nobody_is_forgotten(&semaphore);
-    semaphore.release(2).unwrap();
     for other in others {
         other.join().unwrap();
     }
+    assert_settled(&semaphore, 0);
+}
+
+/// A waiter for two has set FAIR and is not in the queue yet, when a waiter for one gets there before it: the one permit that
+/// there is would do, and nobody else looks at the queue.
+fn semaphore_joins_under_fair() {
+    let semaphore = Arc::new(Semaphore::new(1));
+    let [many, one] = [2, 1].map(|permits| {
+        let semaphore = Arc::clone(&semaphore);
+        spawn(move || semaphore.acquire_many(permits).forget())
+    });
+    let at_the_front = demands(&semaphore).first() == Some(&(1, false));
+    if at_the_front && semaphore.available_permits() == 1 {
+        // It needs nobody's help.
+        one.join().unwrap();
+        semaphore.release(2).unwrap();
+    } else {
+        semaphore.release(2).unwrap();
+        one.join().unwrap();
+    }
+    many.join().unwrap();
     assert_settled(&semaphore, 0);
 }
 
@@ -399,7 +311,7 @@ fn semaphore_timeout_keeps_no_permit() {
 }
 
 /// A waiter for two stands before a waiter for one, when one permit comes. It gives up: then the permit is the other's.
-fn semaphore_timeout_at_the_front() {
+fn semaphore_timeout_lets_the_next_through() {
     let semaphore = Arc::new(Semaphore::new(0));
     let timed = spawn({
         let semaphore = Arc::clone(&semaphore);
@@ -415,8 +327,8 @@ fn semaphore_timeout_at_the_front() {
     assert_settled(&semaphore, 0);
 }
 
-/// A starving waiter for two gives up: what was saved up for it is there for all again.
-fn semaphore_timeout_of_the_starving() {
+/// A waiter for two gives up: what was saved up for it is there for all again.
+fn semaphore_timeout_of_the_strict() {
     let semaphore = Arc::new(Semaphore::new(0));
     let timed = spawn({
         let semaphore = Arc::clone(&semaphore);
@@ -432,8 +344,8 @@ fn semaphore_timeout_of_the_starving() {
     assert_settled(&semaphore, 1 - barged);
 }
 
-/// As `semaphore_timeout_of_the_starving`, and the one who waits behind was not woken while permits were saved up.
-fn semaphore_timeout_of_the_starving_with_others() {
+/// As `semaphore_timeout_of_the_strict`, and the one who waits behind was not woken while permits were saved up.
+fn semaphore_timeout_of_the_strict_with_others() {
     let semaphore = Arc::new(Semaphore::new(0));
     let timed = spawn({
         let semaphore = Arc::clone(&semaphore);
