@@ -24,10 +24,11 @@
 //!
 //! 1. While a thread is in the queue, PARKED is set, or a `set` has cleared it and is about to wake everybody. (It may
 //!    be stale the other way round.)
-//! 2. A thread that was woken by `set` returns, whatever the word says by then: a `clear` right behind `set` takes
-//!    nothing from it.
-//! 3. A thread that has not parked yet knows by the generation that a `set` has come and gone since it called `wait`.
-//!    (Fooled only if exactly 64 sets, or a multiple, come and go between two of its steps.)
+//! 2. A thread that parked in generation g is let go by the `set` that makes it g+1, whatever the word says by the time that it
+//!    wakes: a `clear` right behind takes nothing from it. That `set` says g+1 as it wakes its waiters. Another number comes from
+//!    an earlier `set` that was slow to wake *its* waiters, and found this one: it looks at the word, and waits on.
+//! 3. A thread that is not parked yet (or was woken by the wrong `set`) knows by the generation in the word that a `set` has come
+//!    and gone since it called `wait`. (Fooled only if exactly 64 sets, or a multiple, come and go between two of its steps.)
 //! 4. `set` reads and writes nothing of the event after its write.
 
 use core::time::Duration;
@@ -44,8 +45,10 @@ const PARKED: u8 = 0b10;
 const ONE_GENERATION: u8 = 0b100;
 const GENERATION_MASK: u8 = !(SET | PARKED);
 
-/// Told to everybody whom a `set` wakes. No other primitive uses this number.
-const WAS_SET: UnparkToken = UnparkToken(0x5e7);
+/// What the `set` that made it this generation tells everybody whom it wakes. No other primitive uses these numbers.
+const fn was_set(generation: u8) -> UnparkToken {
+    UnparkToken(0x5e700 | generation as usize)
+}
 
 const fn is_set(state: u8) -> bool {
     state & SET != 0
@@ -59,9 +62,13 @@ const fn generation(state: u8) -> u8 {
     state & GENERATION_MASK
 }
 
+const fn next_generation(generation: u8) -> u8 {
+    generation.wrapping_add(ONE_GENERATION)
+}
+
 /// The word after a `set`.
 const fn after_set(state: u8) -> u8 {
-    if is_set(state) { state } else { generation(state).wrapping_add(ONE_GENERATION) | SET }
+    if is_set(state) { state } else { next_generation(generation(state)) | SET }
 }
 
 pub(crate) struct RawEvent {
@@ -96,7 +103,7 @@ impl RawEvent {
             }
         }
         if has_waiters(state) {
-            Self::wake_all(key);
+            Self::wake_all(key, next_generation(generation(state)));
         }
     }
 
@@ -181,7 +188,7 @@ impl RawEvent {
             };
             match result {
                 // Invariant 2. What came before the `set` we see by axiom 3.
-                ParkResult::Unparked(WAS_SET) => return true,
+                ParkResult::Unparked(token) if token == was_set(next_generation(came_in)) => return true,
                 ParkResult::TimedOut => return false,
                 ParkResult::Unparked(_) | ParkResult::Invalid => {}
             }
@@ -190,11 +197,13 @@ impl RawEvent {
         }
     }
 
+    /// After a write that has cleared PARKED, and made it this generation. The event may be cleared by now, and waited for anew
+    /// (model: event_there_and_back).
     #[cold]
-    fn wake_all(key: usize) {
+    fn wake_all(key: usize, generation: u8) {
         // SAFETY: the key is the address of our own state word; only the address is used (invariant 4). There is no
         // callback.
-        unsafe { parking::unpark_all(key, WAS_SET) };
+        unsafe { parking::unpark_all(key, was_set(generation)) };
     }
 
     fn key(&self) -> usize {
