@@ -24,7 +24,7 @@ const HUNG: Duration = Duration::from_secs(60);
 
 #[test]
 fn every_model_holds_on_real_threads() {
-    for model in models::all() {
+    for model in models::all().into_iter().chain(models::stress_only()) {
         let (done, finished) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let begin = Instant::now();

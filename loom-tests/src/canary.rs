@@ -92,8 +92,7 @@ fn cas_loop() -> Outcome {
         let x = Arc::clone(&x);
         move || {
             let mut state = x.load(Ordering::Relaxed);
-            while let Err(actual) =
-                x.compare_exchange(state, state + 1, Ordering::Relaxed, Ordering::Relaxed)
+            while let Err(actual) = x.compare_exchange(state, state + 1, Ordering::Relaxed, Ordering::Relaxed)
             {
                 state = actual;
             }

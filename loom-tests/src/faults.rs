@@ -24,12 +24,13 @@ struct Planted {
     fault: Fault,
 }
 
-use Op::{CompareExchange, Load, Parking};
+use Op::{CompareExchange, Load, Parking, Rmw};
 
 /// An operation, as [`Operation`] but comparable with what a child prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Op {
     Load(Ordering),
+    Rmw(&'static str),
     CompareExchange(Ordering),
     Parking(&'static str),
 }
@@ -39,6 +40,7 @@ impl Op {
         match self {
             Load(order) => operation == format!("Load({order:?})"),
             CompareExchange(order) => operation.starts_with(&format!("CompareExchange({order:?}, ")),
+            Rmw(name) => operation.starts_with(&format!("Rmw({name:?}, ")),
             Parking(name) => operation == format!("Parking({name:?})"),
         }
     }
@@ -146,6 +148,111 @@ const PLANTED: &[Planted] = &[
         fault: Fault::SkipUnpark,
     },
     Planted {
+        what: "Semaphore: acquire made Relaxed",
+        model: "semaphore_two_threads",
+        file: "semaphore/raw.rs",
+        operations: &[CompareExchange(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Semaphore: release made Relaxed",
+        model: "semaphore_two_threads",
+        file: "semaphore/raw.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Semaphore: a grant does not see the releases before it",
+        model: "semaphore_grant_of_two_releases",
+        file: "semaphore/raw.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Release),
+    },
+    Planted {
+        what: "Semaphore: a release with waiters publishes nothing",
+        model: "semaphore_starving",
+        file: "semaphore/raw.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Acquire),
+    },
+    Planted {
+        what: "Semaphore: a release looks at nobody",
+        model: "semaphore_two_threads",
+        file: "semaphore/raw.rs",
+        operations: &[Parking("unpark_filter")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Semaphore: parks without a last look at the word",
+        model: "semaphore_starving",
+        file: "semaphore/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Event: set made Relaxed",
+        model: "event_set_wait",
+        file: "event/raw.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Event: set wakes one of two",
+        model: "event_two_waiters",
+        file: "event/raw.rs",
+        operations: &[Parking("unpark_all")],
+        fault: Fault::UnparkOneForAll,
+    },
+    Planted {
+        what: "Event: parks without a last look at the word",
+        model: "event_set_wait",
+        file: "event/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Event: a clear does not see the set that it undoes",
+        model: "event_clear_look_wait",
+        file: "event/raw.rs",
+        operations: &[Rmw("fetch_and")],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Barrier: an arrival publishes nothing",
+        model: "barrier_two_threads",
+        file: "barrier/raw.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Acquire),
+    },
+    Planted {
+        what: "Barrier: the last does not see the others",
+        model: "barrier_two_threads",
+        file: "barrier/raw.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Release),
+    },
+    Planted {
+        what: "Barrier: the released see nothing",
+        model: "barrier_two_threads",
+        file: "barrier/raw.rs",
+        operations: &[Load(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Barrier: the end of the action publishes nothing",
+        model: "barrier_action",
+        file: "barrier/raw.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Barrier: the last wakes nobody",
+        model: "barrier_two_threads",
+        file: "barrier/raw.rs",
+        operations: &[Parking("unpark_all")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
         what: "JoinableQueue: nobody is told of an item or of room",
         model: "queue_capacity_one",
         file: "condition/raw.rs",
@@ -238,7 +345,11 @@ fn coverage(model: &str) -> Vec<SiteText> {
         .args(["--coverage", model])
         .output()
         .expect("this program can be started");
-    assert!(output.status.success(), "{model} fails without a fault: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{model} fails without a fault: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| {

@@ -213,7 +213,9 @@ pub(crate) fn run_in_child(name: &str, fault: Option<&str>) -> Outcome {
                 _ => Outcome::Failed(format!("{stdout}{stderr}")),
             }
         }
-        Some(code) if code == i32::from(LIMIT_EXIT) || code == i32::from(USAGE_EXIT) => Outcome::Unknown(stderr),
+        Some(code) if code == i32::from(LIMIT_EXIT) || code == i32::from(USAGE_EXIT) => {
+            Outcome::Unknown(stderr)
+        }
         // A model that runs into loom's own limit of steps has not been refuted, but it has not passed either.
         _ if stderr.contains("Model exceeded maximum number of branches") => Outcome::Unknown(stderr),
         _ => Outcome::Failed(stderr),

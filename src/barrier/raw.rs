@@ -114,6 +114,8 @@ pub(crate) enum Arrived {
 /// Which arrival of which generation this is.
 #[derive(Clone, Copy)]
 pub(crate) struct Ticket {
+    /// The word that it wrote as it arrived.
+    state: u64,
     generation: u64,
     pub(crate) index: usize,
 }
@@ -139,8 +141,8 @@ impl RawBarrier {
             if has_failed(state) {
                 return Err(BrokenBarrier);
             }
-            let ticket = Ticket { generation: generation(state), index: arrived(state) as usize };
-            let is_last = ticket.index + 1 == parties;
+            let index = arrived(state) as usize;
+            let is_last = index + 1 == parties;
             let next = match (is_last, with_action) {
                 (false, _) => state + 1,
                 (true, true) => (state + 1) | ACTING,
@@ -156,6 +158,7 @@ impl RawBarrier {
                     continue;
                 }
             }
+            let ticket = Ticket { state: next, generation: generation(state), index };
             if !is_last {
                 return Ok(Arrived::Early(ticket));
             }
@@ -172,10 +175,8 @@ impl RawBarrier {
         let mut deadline = deadline.or_now();
         let keep_waiting = |state| generation(state) == ticket.generation && !has_failed(state);
         let mut spin = Spin::new();
+        let mut state = ticket.state;
         loop {
-            // Acquire: pairs with the Release in `arrive` and `finish_action`; when the generation has gone on, we see what
-            // everybody did before arriving.
-            let state = self.state.load(Ordering::Acquire);
             if generation(state) != ticket.generation {
                 return Ok(());
             }
@@ -186,16 +187,23 @@ impl RawBarrier {
             if is_acting(state) {
                 // Everybody has come: from here on only the action is waited for (invariant 4).
                 deadline = Deadline::Never;
-            } else if !deadline.is_now() && !has_waiters(state) && spin.spin() {
-                continue;
             }
-            let timed_out = deadline.is_now() || !self.park_while(state, keep_waiting, deadline);
-            if timed_out {
+            let in_time = if deadline.is_now() {
+                false
+            } else if !is_acting(state) && !has_waiters(state) && spin.spin() {
+                true
+            } else {
+                self.park_while(state, keep_waiting, deadline)
+            };
+            if !in_time {
                 self.change(|state| (keep_waiting(state) && !is_acting(state)).then_some(state | BROKEN));
                 // What it is now, and whether we or somebody else was faster, the word says. The deadline has done its work:
                 // either the generation has ended, or all have come and the action is running.
                 deadline = Deadline::Never;
             }
+            // Acquire: pairs with the Release in `arrive` and `finish_action`; when the generation has gone on, we see what
+            // everybody did before arriving.
+            state = self.state.load(Ordering::Acquire);
         }
     }
 

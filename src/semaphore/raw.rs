@@ -260,7 +260,7 @@ impl RawSemaphore {
             let demand = Demand { permits: n, strict: is_fair(marks) };
             let enough = Cell::new(false);
             // A release since our last look either saw PARKED, and looked at the queue before we were in it; or cleared our
-            // marks. Either way the word shows it (model: semaphore_two_threads).
+            // marks. Either way the word shows it (model: semaphore_starving).
             // Relaxed: under the queue lock, like all that clears marks; and whoever adds permits while PARKED is set does
             // so under the queue lock too.
             let validate = || {

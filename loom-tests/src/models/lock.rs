@@ -7,20 +7,20 @@ use raddle::{Lock, LockGuard};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    exhaustive("lock_two_threads", 1, lock_two_threads),
-    exhaustive("lock_two_threads_twice", 1, lock_two_threads_twice),
-    bounded("lock_three_threads", 3, 1, lock_three_threads),
-    bounded("lock_starving", 3, 1, lock_starving),
-    bounded("lock_two_starving", 3, 1, lock_two_starving),
-    exhaustive("lock_timeout", 1, lock_timeout),
-    bounded("lock_timeout_passes_no_wake_up_on", 3, 1, lock_timeout_passes_no_wake_up_on),
-    exhaustive("lock_unlock_fair", 1, lock_unlock_fair),
-    bounded("lock_unlock_fair_three_threads", 3, 1, lock_unlock_fair_three_threads),
-    exhaustive("lock_try_lock", 1, lock_try_lock),
-    exhaustive("lock_unlocked", 1, lock_unlocked),
-    exhaustive("lock_guard_is_sent", 1, lock_guard_is_sent),
-    exhaustive("lock_raw_released_elsewhere", 1, lock_raw_released_elsewhere),
-    exhaustive("lock_raw_released_twice", 1, lock_raw_released_twice),
+    exhaustive("lock_two_threads", 30, lock_two_threads),
+    exhaustive("lock_two_threads_twice", 11_826, lock_two_threads_twice),
+    bounded("lock_three_threads", 3, 1628, lock_three_threads),
+    bounded("lock_starving", 3, 20_208, lock_starving),
+    bounded("lock_two_starving", 3, 4646, lock_two_starving),
+    exhaustive("lock_timeout", 34, lock_timeout),
+    bounded("lock_timeout_passes_no_wake_up_on", 3, 1322, lock_timeout_passes_no_wake_up_on),
+    exhaustive("lock_unlock_fair", 12_430, lock_unlock_fair),
+    bounded("lock_unlock_fair_three_threads", 3, 917, lock_unlock_fair_three_threads),
+    exhaustive("lock_try_lock", 12, lock_try_lock),
+    exhaustive("lock_unlocked", 661, lock_unlocked),
+    exhaustive("lock_guard_is_sent", 41, lock_guard_is_sent),
+    exhaustive("lock_raw_released_elsewhere", 41, lock_raw_released_elsewhere),
+    exhaustive("lock_raw_released_twice", 3, lock_raw_released_twice),
 ];
 
 fn add_one(lock: &Lock<u32>) {

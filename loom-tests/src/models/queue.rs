@@ -6,19 +6,19 @@ use raddle::{GetError, JoinableQueue, PutError, TaskDoneTooOften, TryGetError, T
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    exhaustive("queue_capacity_one", 12303, queue_capacity_one),
+    exhaustive("queue_capacity_one", 12_303, queue_capacity_one),
     exhaustive("queue_unbounded", 2358, queue_unbounded),
     exhaustive("queue_item_is_handed_over", 63, queue_item_is_handed_over),
-    bounded("queue_two_putters", 3, 11227, queue_two_putters),
+    bounded("queue_two_putters", 3, 11_227, queue_two_putters),
     bounded("queue_two_getters", 3, 8257, queue_two_getters),
     exhaustive("queue_try", 661, queue_try),
     exhaustive("queue_put_timeout", 7892, queue_put_timeout),
     exhaustive("queue_get_timeout", 7892, queue_get_timeout),
-    bounded("queue_timeout_eats_no_item", 4, 34203, queue_timeout_eats_no_item),
+    bounded("queue_timeout_eats_no_item", 4, 34_203, queue_timeout_eats_no_item),
     bounded("queue_timeout_eats_no_room", 3, 6524, queue_timeout_eats_no_room),
     exhaustive("queue_shutdown_getter", 1025, queue_shutdown_getter),
     exhaustive("queue_shutdown_putter", 2358, queue_shutdown_putter),
-    bounded("queue_shutdown_all", 4, 15156, queue_shutdown_all),
+    bounded("queue_shutdown_all", 4, 15_156, queue_shutdown_all),
     bounded("queue_shutdown_now", 3, 8380, queue_shutdown_now),
     exhaustive("queue_shutdown_now_ends_join", 1046, queue_shutdown_now_ends_join),
     exhaustive("queue_join_ends_with_shutdown_now", 139, queue_join_ends_with_shutdown_now),

@@ -17,7 +17,7 @@ pub const MODELS: &[Model] = &[
     exhaustive("rlock_unlocked", 150, rlock_unlocked),
     exhaustive("rlock_unlocked_nested", 4286, rlock_unlocked_nested),
     exhaustive("rlock_outlives_its_owner", 1308, rlock_outlives_its_owner),
-    exhaustive("rlock_raw_release_all", 16513, rlock_raw_release_all),
+    exhaustive("rlock_raw_release_all", 16_513, rlock_raw_release_all),
     exhaustive("rlock_raw_not_owner", 884, rlock_raw_not_owner),
 ];
 
