@@ -6,8 +6,9 @@
 #![cfg(not(feature = "loom"))]
 
 #[path = "../loom-tests/src/models/mod.rs"]
-#[allow(missing_docs, unreachable_pub, reason = "a module of another package")]
+#[allow(dead_code, unreachable_pub, reason = "a module of another package, which needs more of it")]
 mod models;
+#[allow(unreachable_pub, reason = "the twin of a module of that package")]
 mod world;
 
 use std::sync::mpsc;

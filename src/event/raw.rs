@@ -198,7 +198,7 @@ impl RawEvent {
     }
 
     /// After a write that has cleared PARKED, and made it this generation. The event may be cleared by now, and waited for anew
-    /// (model: event_there_and_back).
+    /// (model: event_wait_clear_wait).
     #[cold]
     fn wake_all(key: usize, generation: u8) {
         // SAFETY: the key is the address of our own state word; only the address is used (invariant 4). There is no
