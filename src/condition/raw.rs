@@ -11,7 +11,9 @@
 //!
 //! 1. The word is written under the condition's queue lock only, and is non-null exactly while a thread is in the
 //!    queue. (Two callbacks therefore may look at the word *and* do one thing more: it can't change meanwhile.)
-//! 2. While the word is non-null, the lock that it points to is alive: the thread in the queue borrows it.
+//! 2. While the word is non-null, the lock that it points to is alive: the thread in the queue borrows it. (That it is freed only
+//!    afterwards is ordered by the queue lock, which that thread takes to leave: the one place where we rely on it for more than
+//!    axiom 3. loom does not check when memory is freed.)
 //! 3. A waiter enters the queue before it gives up the lock. So whoever changes the predicate under the lock and then
 //!    notifies finds every waiter that has seen the old predicate.
 //! 4. A waiter that a notify has taken from the queue was notified, whatever becomes of its deadline; one that timed
