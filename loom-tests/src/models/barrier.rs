@@ -11,33 +11,33 @@ use raddle::{Arrival, Barrier, BrokenBarrier, Event};
 pub const MODELS: &[Model] = &[
     exhaustive("barrier_two_threads", 494, barrier_two_threads),
     exhaustive("barrier_next_round_breaks", 21_465, barrier_next_round_breaks),
-    bounded("barrier_two_rounds", 5, 399_918, barrier_two_rounds),
+    exhaustive("barrier_two_rounds", 399_918, barrier_two_rounds),
     bounded("barrier_three_threads", 3, 23_213, barrier_three_threads),
     exhaustive("barrier_timeout", 5977, barrier_timeout),
     exhaustive("barrier_two_timeouts", 7265, barrier_two_timeouts),
     exhaustive("barrier_timeout_of_zero", 834, barrier_timeout_of_zero),
-    bounded("barrier_timeout_three_threads", 3, 199_197, barrier_timeout_three_threads),
+    bounded("barrier_timeout_three_threads", 3, 109_831, barrier_timeout_three_threads),
     exhaustive("barrier_abort", 118, barrier_abort),
-    bounded("barrier_abort_three_threads", 4, 5870, barrier_abort_three_threads),
-    exhaustive("barrier_abort_and_reset", 171_499, barrier_abort_and_reset),
+    bounded("barrier_abort_three_threads", 4, 30_864, barrier_abort_three_threads),
+    exhaustive("barrier_abort_and_reset", 60_302, barrier_abort_and_reset),
     exhaustive("barrier_reset", 12_070, barrier_reset),
-    bounded("barrier_reset_and_meet", 5, 12_801, barrier_reset_and_meet),
     bounded("barrier_reset_three_threads", 3, 19_801, barrier_reset_three_threads),
     exhaustive("barrier_action", 2038, barrier_action),
     exhaustive("barrier_action_and_timeout", 125_780, barrier_action_and_timeout),
-    bounded("barrier_action_and_abort", 4, 9391, barrier_action_and_abort),
+    bounded("barrier_action_and_abort", 4, 63_146, barrier_action_and_abort),
     bounded("barrier_action_and_reset", 3, 35_364, barrier_action_and_reset),
     exhaustive("barrier_action_panics", 2038, barrier_action_panics),
-    bounded("barrier_action_panics_and_reset", 3, 118_936, barrier_action_panics_and_reset),
+    bounded("barrier_action_panics_and_reset", 3, 55_387, barrier_action_panics_and_reset),
 ];
 
 /// Too many interleavings for loom to go through in a minute: these run as stress tests only, and their parts are in other models.
 pub const STRESS_ONLY: &[Model] = &[
-    bounded("barrier_timeout_and_reset", 4, 1, barrier_timeout_and_reset),
-    bounded("barrier_three_rounds", 3, 1, barrier_three_rounds),
+    exhaustive("barrier_reset_and_meet", 1, barrier_reset_and_meet),
+    exhaustive("barrier_timeout_and_reset", 1, barrier_timeout_and_reset),
+    exhaustive("barrier_three_rounds", 1, barrier_three_rounds),
     bounded("barrier_reset_with_two_stragglers", 3, 1, barrier_reset_with_two_stragglers),
     bounded("barrier_action_and_a_third_thread", 3, 1, barrier_action_and_a_third_thread),
-    bounded("barrier_action_two_rounds", 4, 1, barrier_action_two_rounds),
+    exhaustive("barrier_action_two_rounds", 1, barrier_action_two_rounds),
 ];
 
 /// A barrier, and what each of up to three parties writes before it arrives.
