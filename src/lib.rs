@@ -9,6 +9,7 @@
 //! | tell any number of threads that something has happened     | [`Event`]                            | `threading.Event`             |
 //! | let threads wait for each other                            | [`Barrier`]                          | `threading.Barrier`           |
 //! | hand items from thread to thread, and know when all are done | [`JoinableQueue`]                  | `queue.Queue`                 |
+//! | ... the newest first, or the lowest first                  | [`LifoQueue`], [`PriorityQueue`]     | the same                      |
 //! | lock from another language, or behind `lock_api`           | [`raw`]                              |                               |
 //!
 //! The same rules hold for all of them. `try_x` never blocks; `try_x_for` and `try_x_until` (on the types that one waits for:
@@ -73,6 +74,6 @@ pub use error::{
 };
 pub use event::Event;
 pub use lock::{ArcLockGuard, Lock, LockGuard, MappedLockGuard};
-pub use queue::{IntoIter, Iter, Job, JoinableQueue};
+pub use queue::{ArcIter, ArcJob, IntoIter, Iter, Job, JoinableQueue, LifoQueue, PriorityQueue, Queue};
 pub use rlock::{ArcRLockGuard, MappedRLockGuard, RLock, RLockGuard};
 pub use semaphore::{ArcPermit, BoundedSemaphore, Permit, PermitSource, Semaphore};

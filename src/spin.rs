@@ -44,3 +44,101 @@ impl Spin {
         self.step = 0;
     }
 }
+
+/// How a thread polls before it parks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Polling {
+    /// So many looks without giving the processor away ...
+    pub(crate) looks: u32,
+    /// ... with so many pauses before each. (A pause takes 10 to 40 nanoseconds.)
+    pub(crate) pauses: u32,
+}
+
+/// One thread's polling in one call.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    polling: Polling,
+    step: u32,
+}
+
+impl Poll {
+    /// So many looks follow, with the processor offered to others before each.
+    const YIELDS: u32 = 10;
+
+    pub(crate) const fn new(polling: Polling) -> Poll {
+        Poll { polling, step: 0 }
+    }
+
+    /// Looks until `is_ready`, or says false: it is time to park.
+    pub(crate) fn until(&mut self, is_ready: impl Fn() -> bool) -> bool {
+        if SPIN_STEPS == 0 {
+            return false;
+        }
+        while self.step < self.polling.looks + Poll::YIELDS {
+            self.step += 1;
+            if self.step <= self.polling.looks {
+                for _ in 0..self.polling.pauses {
+                    thread::spin_loop();
+                }
+            } else {
+                thread::yield_now();
+            }
+            if is_ready() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Keeps out of the way of those who were faster, for ever longer. With two threads on one word, one that tries again at once takes the
+/// cache line from the other for each step; one that waits lets the other take several.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    step: u32,
+}
+
+impl Backoff {
+    const MOST_PAUSES_LOG2: u32 = 6;
+
+    pub(crate) const fn new() -> Backoff {
+        Backoff { step: 0 }
+    }
+
+    /// A compare-and-swap has failed.
+    #[cold]
+    pub(crate) fn lost(&mut self) {
+        if SPIN_STEPS == 0 {
+            return;
+        }
+        self.step = (self.step + 1).min(Backoff::MOST_PAUSES_LOG2);
+        for _ in 0..1 << self.step {
+            thread::spin_loop();
+        }
+    }
+}
+
+/// Waits for a step that another thread is in the middle of, and that ends soon whatever else happens: busy for a moment, then by
+/// offering the processor, since it may be that thread which needs it. Not for anything that a thread may block in.
+#[derive(Debug)]
+pub(crate) struct Snooze {
+    step: u32,
+}
+
+impl Snooze {
+    pub(crate) const fn new() -> Snooze {
+        Snooze { step: 0 }
+    }
+
+    #[cold]
+    pub(crate) fn snooze(&mut self) {
+        if self.step < BUSY_STEPS && SPIN_STEPS != 0 {
+            self.step += 1;
+            for _ in 0..1 << self.step {
+                thread::spin_loop();
+            }
+        } else {
+            thread::yield_now();
+        }
+    }
+}

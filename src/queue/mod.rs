@@ -1,22 +1,52 @@
-//! `JoinableQueue`: a first one, on `Lock` and `Condition`.
+//! `JoinableQueue`, `LifoQueue` and `PriorityQueue`: three stores behind one way of blocking, joining and shutting down.
+//!
+//! | file        | what is in it                                                                                  |
+//! |-------------|------------------------------------------------------------------------------------------------|
+//! | `raw.rs`    | positions, the two lines of waiting threads, the count of what is done. No items               |
+//! | `store.rs`  | what a store has to do                                                                         |
+//! | `ring.rs`   | the bounded FIFO: slots with sequence numbers                                                  |
+//! | `list.rs`   | the unbounded FIFO: linked blocks                                                              |
+//! | `fifo.rs`   | one of the two                                                                                 |
+//! | `stack.rs`  | last in, first out                                                                             |
+//! | `heap.rs`   | lowest first                                                                                   |
+//! | `shared.rs` | a raw queue and a store: what the public types do, written once                                |
+//! | `job.rs`    | what comes out of a queue: jobs and iterators                                                  |
+
+mod fifo;
+mod heap;
+mod job;
+mod list;
+mod raw;
+mod ring;
+mod shared;
+mod stack;
+mod store;
 
 use core::fmt;
-use core::ops::{Deref, DerefMut};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crate::condition::Condition;
+pub use self::job::{ArcIter, ArcJob, IntoIter, Iter, Job, Queue};
+
+use self::fifo::Fifo;
+use self::heap::PriorityStore;
+use self::raw::{Laps, RawQueue};
+use self::shared::Shared;
+use self::stack::Stack;
 use crate::deadline::Deadline;
 use crate::error::{GetError, PutError, TaskDoneTooOften, TryGetError, TryPutError};
-use crate::lock::{Lock, LockGuard};
 use crate::primitives::time::Instant;
+
+/// The number of the lap that queues begin with.
+const FIRST_LAP: u64 = 0;
 
 /// Hands items from thread to thread, first in, first out, and knows when all of them are done with.
 ///
 /// Bounded queues block [`put`](JoinableQueue::put) while they are full. Whoever got an item says
 /// [`task_done`](JoinableQueue::task_done) when it is finished with it (a [`Job`] says so by itself);
 /// [`join`](JoinableQueue::join) waits until that has been said of every item. Share it by reference, or in an `Arc`.
+/// [`LifoQueue`] and [`PriorityQueue`] do the same in another order.
 ///
 /// # Examples
 ///
@@ -45,8 +75,10 @@ use crate::primitives::time::Instant;
 ///
 /// # Fairness
 ///
-/// Waiting getters and putters are woken first come, first served. A thread that is awake may be faster than one that was woken,
-/// again and again: this first queue sets no bound to that.
+/// Items come out in the order in which they were put; those of one putter, in its order. Waiting getters, and waiting putters, are
+/// served first come, first served, but for threads that are awake, which may be faster than one that is just being woken. A
+/// waiter that was woken, found nothing and has waited for a millisecond comes next: the items (or the room) that such waiters need
+/// are left to them.
 ///
 /// # Timeouts
 ///
@@ -54,43 +86,154 @@ use crate::primitives::time::Instant;
 ///
 /// # Panics
 ///
-/// `bounded(0)`. No other call panics.
+/// `bounded(0)`. No other call panics. If the destructor of an item panics while the queue is dropped, the other items are
+/// dropped nevertheless.
 ///
 /// # Memory ordering
 ///
 /// Everything before a put happens before everything after the get of that item; everything before a `task_done` happens
-/// before everything after the `join` that it ends.
+/// before everything after the `join` that it ends; everything before a shutdown happens before everything after a call that
+/// fails because of it.
 ///
 /// # Under loom
 ///
-/// Both outcomes of every timed call are explored.
+/// Both outcomes of every timed call are explored. The blocks of an unbounded queue hold two items.
+///
+/// # Speed and size
+///
+/// A put is one read-modify-write, and so is a get; nobody is woken unless somebody is parked. A bounded queue allocates its slots
+/// when it is made, and nothing after that; with more than 65,536 of them it is a list with a limit instead, and grows as
+/// it is filled. An unbounded queue allocates a block for 31 items at a time, and gives blocks back as it drains: all but
+/// the one in use, one spare, and one for each getter that is stalled while it takes its item out.
+///
+/// # Coming from `crossbeam-channel`
+///
+/// There is one object instead of a sender and a receiver. Share it as `&JoinableQueue` between scoped threads, or as
+/// `Arc<JoinableQueue>`. A queue doesn't end when the last sender is dropped: somebody says [`shutdown`](JoinableQueue::shutdown).
+///
+/// | `crossbeam-channel`                       | here                                                                      |
+/// |-------------------------------------------|---------------------------------------------------------------------------|
+/// | `bounded(n)`, `unbounded()`               | the same; `bounded(0)`, a rendezvous, is not a queue                       |
+/// | `send`, `try_send`, `send_timeout`, `send_deadline`  | `put`, `try_put`, `try_put_for`, `try_put_until`                |
+/// | `recv`, `try_recv`, `recv_timeout`, `recv_deadline`  | `get`, `try_get`, `try_get_for`, `try_get_until`                |
+/// | all senders dropped                       | `shutdown`: puts fail, gets drain the queue, and then fail                 |
+/// | all receivers dropped                     | `shutdown_now`, which gives the items back                                 |
+/// | `rx.iter()`, `for x in rx`                | `queue.iter()`, `for x in &queue`; `iter_arc` for a thread of its own      |
+/// | `rx.try_iter()`                           | `std::iter::from_fn(\|\| queue.try_get().ok())`                            |
+/// | an `AtomicUsize` and a `WaitGroup`, to know when all is done | `get_job` and `join`                                    |
+/// | `select!`                                 | no. One queue of an enum, or a thread for each queue                       |
+///
+/// ```
+/// use raddle::JoinableQueue;
+/// use std::sync::Arc;
+///
+/// let queue = Arc::new(JoinableQueue::bounded(16));
+/// let worker = std::thread::spawn({
+///     let items = queue.iter_arc();
+///     move || items.sum::<u32>()
+/// });
+/// for number in 1..=100 {
+///     queue.put(number).unwrap();
+/// }
+/// queue.shutdown();
+/// assert_eq!(worker.join().unwrap(), 5050);
+/// ```
 ///
 /// # Coming from Python
 ///
-/// `queue.Queue` and `multiprocessing.JoinableQueue`. `Queue(maxsize)` is `bounded` or `unbounded`; `put_nowait` is
-/// `try_put`; `qsize` is `len`; `unfinished_tasks` is `unfinished`; `shutdown(immediate=True)` is `shutdown_now`.
+/// `queue.Queue` and `multiprocessing.JoinableQueue`.
+///
+/// | Python                                    | here                                                                      |
+/// |-------------------------------------------|---------------------------------------------------------------------------|
+/// | `Queue(maxsize)`, `Queue()`               | `bounded(maxsize)`, `unbounded()`                                          |
+/// | `q.put(x)`, `q.put_nowait(x)`, `q.put(x, timeout=t)` | `put`, `try_put`, `try_put_for`                                 |
+/// | `q.get()`, `q.get_nowait()`, `q.get(timeout=t)`      | `get`, `try_get`, `try_get_for`                                 |
+/// | `queue.Full`, `queue.Empty`, `queue.ShutDown`        | `TryPutError::Full`, `TryGetError::Empty`, `ShutDown` of both; the item that was not put is in the error |
+/// | `q.task_done()`, and its `ValueError`     | `task_done`, and its [`TaskDoneTooOften`]; better, `get_job`               |
+/// | `q.join()`                                | `join`, and with a timeout `join_for`                                      |
+/// | `q.qsize()`, `q.empty()`, `q.full()`      | `len`, `is_empty`, `is_full`                                               |
+/// | `q.unfinished_tasks`                      | `unfinished`                                                               |
+/// | `q.shutdown()`, `q.shutdown(immediate=True)` | `shutdown`, `shutdown_now`                                              |
+/// | a `None` for each consumer                | the same with `Option<T>`; or `shutdown`                                   |
 ///
 /// # Differences from `std` and `parking_lot`
 ///
 /// `std::sync::mpsc` has one receiver, and neither `join` nor a shutdown.
 pub struct JoinableQueue<T> {
-    inner: Lock<Inner<T>>,
-    not_empty: Condition,
-    not_full: Condition,
-    all_done: Condition,
-    /// `usize::MAX` is "unbounded".
-    capacity: usize,
+    shared: Shared<Fifo<T>>,
 }
 
-// No code of a user runs under the lock: a panic cannot leave the counts torn.
-impl<T> UnwindSafe for JoinableQueue<T> {}
-impl<T> RefUnwindSafe for JoinableQueue<T> {}
+/// A [`JoinableQueue`] that gives out the item put last.
+///
+/// # Examples
+///
+/// ```
+/// use raddle::LifoQueue;
+///
+/// let queue = LifoQueue::unbounded();
+/// for page in ["first", "second", "third"] {
+///     queue.put(page).unwrap();
+/// }
+/// queue.shutdown();
+/// let order: Vec<_> = queue.iter().collect();
+/// assert_eq!(order, ["third", "second", "first"]);
+/// ```
+///
+/// # Fairness, timeouts, panics, memory ordering, under loom
+///
+/// As for [`JoinableQueue`]. The items stand in a vector behind a lock, which is held for a move of one item. An item at the bottom
+/// may stay there for as long as others come.
+///
+/// # Coming from Python
+///
+/// `queue.LifoQueue`.
+///
+/// # Differences from `std` and `parking_lot`
+///
+/// They have none.
+pub struct LifoQueue<T> {
+    shared: Shared<Stack<T>>,
+}
 
-struct Inner<T> {
-    items: VecDeque<T>,
-    /// Items put, and not yet done with.
-    unfinished: usize,
-    is_shut_down: bool,
+/// A [`JoinableQueue`] that gives out the lowest item first; among equals, the one put first.
+///
+/// For "highest first", put [`std::cmp::Reverse`]. For a priority and data that can't be compared, give the pair an [`Ord`] that looks
+/// at the priority alone: order among equals is kept, so no number needs to go with it.
+///
+/// # Examples
+///
+/// ```
+/// use raddle::PriorityQueue;
+///
+/// let queue = PriorityQueue::bounded(10);
+/// queue.put((2, "lunch")).unwrap();
+/// queue.put((1, "breakfast")).unwrap();
+/// queue.put((3, "dinner")).unwrap();
+/// assert_eq!(queue.try_get(), Ok((1, "breakfast")));
+/// assert_eq!(queue.try_get(), Ok((2, "lunch")));
+/// ```
+///
+/// # Fairness, timeouts, memory ordering, under loom
+///
+/// As for [`JoinableQueue`]. A put takes the same time whatever is in the queue, and compares nothing: items are sorted by those
+/// who get, one getter at a time. A getter whose comparison takes long holds up the other getters, even those that would not block,
+/// but no putter. An item may stay for as long as lower ones come.
+///
+/// # Panics
+///
+/// `bounded(0)`; a get from within the comparison of two items of this queue; and a get whose comparison panics, which loses
+/// no item: they stay in the queue, and in order.
+///
+/// # Coming from Python
+///
+/// `queue.PriorityQueue`. There, equal items come in no particular order, and items whose priorities are equal are compared further:
+/// hence the counter in the tuples of its examples, which is not needed here.
+///
+/// # Differences from `std` and `parking_lot`
+///
+/// `std::collections::BinaryHeap` is for one thread, gives the highest first, and equals in no particular order.
+pub struct PriorityQueue<T> {
+    shared: Shared<PriorityStore<T>>,
 }
 
 impl<T> JoinableQueue<T> {
@@ -103,422 +246,393 @@ impl<T> JoinableQueue<T> {
     #[must_use]
     pub fn bounded(capacity: usize) -> JoinableQueue<T> {
         assert!(capacity > 0, "JoinableQueue::bounded(0): a queue needs room for an item");
-        JoinableQueue::with_capacity(capacity)
+        JoinableQueue { shared: Fifo::bounded(capacity, FIRST_LAP) }
     }
 
     /// A queue that holds as many items as memory does. Putting never blocks, so it may be done in a destructor.
     #[cfg_attr(feature = "loom", track_caller)]
     #[must_use]
     pub fn unbounded() -> JoinableQueue<T> {
-        JoinableQueue::with_capacity(usize::MAX)
+        JoinableQueue { shared: Fifo::unbounded(FIRST_LAP) }
     }
 
+    /// A queue whose positions wrap after so many laps, for tests of this crate.
+    #[doc(hidden)]
     #[cfg_attr(feature = "loom", track_caller)]
-    fn with_capacity(capacity: usize) -> JoinableQueue<T> {
+    #[must_use]
+    pub fn about_to_wrap(capacity: Option<usize>, laps_before: u64) -> JoinableQueue<T> {
+        let lap = FIRST_LAP.wrapping_sub(laps_before);
         JoinableQueue {
-            inner: Lock::new(Inner { items: VecDeque::new(), unfinished: 0, is_shut_down: false }),
-            not_empty: Condition::new(),
-            not_full: Condition::new(),
-            all_done: Condition::new(),
-            capacity,
+            shared: match capacity {
+                Some(capacity) => Fifo::bounded(capacity, lap),
+                None => Fifo::unbounded(lap),
+            },
         }
     }
 
-    /// Puts an item; blocks while the queue is full.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError`] with the item if the queue is shut down, or is while this waits.
-    pub fn put(&self, item: T) -> Result<(), PutError<T>> {
-        self.put_deadline(item, Deadline::Never).map_err(|error| PutError(error.into_inner()))
-    }
-
-    /// Puts an item if there is room. Never blocks for room.
-    ///
-    /// # Errors
-    ///
-    /// [`TryPutError`] with the item if the queue is full or shut down.
-    #[doc(alias = "put_nowait")]
-    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        self.put_deadline(item, Deadline::Now)
-    }
-
-    /// Puts an item, or gives up when `timeout` has passed. Zero does not block.
-    ///
-    /// # Errors
-    ///
-    /// [`TryPutError`] with the item if the queue stayed full or is shut down.
-    #[doc(alias = "put")]
-    pub fn try_put_for(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
-        self.put_deadline(item, Deadline::after(timeout))
-    }
-
-    /// Puts an item, or gives up at `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`TryPutError`] with the item if the queue stayed full or is shut down.
-    pub fn try_put_until(&self, item: T, deadline: Instant) -> Result<(), TryPutError<T>> {
-        self.put_deadline(item, Deadline::At(deadline))
-    }
-
-    /// Gets the item that has been there longest; blocks while there is none. Say
-    /// [`task_done`](JoinableQueue::task_done) when you are finished with it, or use [`get_job`](JoinableQueue::get_job).
-    ///
-    /// # Errors
-    ///
-    /// [`GetError`] if the queue is shut down and empty.
-    pub fn get(&self) -> Result<T, GetError> {
-        self.get_deadline(Deadline::Never).map_err(|_| GetError)
-    }
-
-    /// Gets an item if there is one. Never blocks for one.
-    ///
-    /// # Errors
-    ///
-    /// [`TryGetError`] if there is none; it says whether there may still be.
-    #[doc(alias = "get_nowait")]
-    pub fn try_get(&self) -> Result<T, TryGetError> {
-        self.get_deadline(Deadline::Now)
-    }
-
-    /// Gets an item, or gives up when `timeout` has passed. Zero does not block.
-    ///
-    /// # Errors
-    ///
-    /// [`TryGetError`] if there was none; it says whether there may still be.
-    #[doc(alias = "get")]
-    pub fn try_get_for(&self, timeout: Duration) -> Result<T, TryGetError> {
-        self.get_deadline(Deadline::after(timeout))
-    }
-
-    /// Gets an item, or gives up at `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`TryGetError`] if there was none; it says whether there may still be.
-    pub fn try_get_until(&self, deadline: Instant) -> Result<T, TryGetError> {
-        self.get_deadline(Deadline::At(deadline))
-    }
-
-    /// Gets an item as a [`Job`], which says [`task_done`](JoinableQueue::task_done) when it is dropped, also in a panic.
-    ///
-    /// # Errors
-    ///
-    /// [`GetError`] if the queue is shut down and empty.
-    pub fn get_job(&self) -> Result<Job<'_, T>, GetError> {
-        self.get().map(|item| Job { queue: self, item: Some(item) })
-    }
-
-    /// Gets an item as a [`Job`] if there is one. Never blocks for one.
-    ///
-    /// # Errors
-    ///
-    /// [`TryGetError`] if there is none; it says whether there may still be.
-    pub fn try_get_job(&self) -> Result<Job<'_, T>, TryGetError> {
-        self.try_get().map(|item| Job { queue: self, item: Some(item) })
-    }
-
-    /// Gets an item as a [`Job`], or gives up when `timeout` has passed. Zero does not block.
-    ///
-    /// # Errors
-    ///
-    /// [`TryGetError`] if there was none; it says whether there may still be.
-    pub fn try_get_job_for(&self, timeout: Duration) -> Result<Job<'_, T>, TryGetError> {
-        self.try_get_for(timeout).map(|item| Job { queue: self, item: Some(item) })
-    }
-
-    /// Gets an item as a [`Job`], or gives up at `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`TryGetError`] if there was none; it says whether there may still be.
-    pub fn try_get_job_until(&self, deadline: Instant) -> Result<Job<'_, T>, TryGetError> {
-        self.try_get_until(deadline).map(|item| Job { queue: self, item: Some(item) })
-    }
-
-    /// Says that the holder of an item is finished with it: once for each item got by other means than a [`Job`].
-    ///
-    /// # Errors
-    ///
-    /// [`TaskDoneTooOften`] if it has been said of every item put. Nothing has changed then.
-    pub fn task_done(&self) -> Result<(), TaskDoneTooOften> {
-        let mut inner = self.inner.lock();
-        inner.unfinished = inner.unfinished.checked_sub(1).ok_or(TaskDoneTooOften)?;
-        if inner.unfinished == 0 {
-            self.all_done.notify_all();
-        }
-        Ok(())
-    }
-
-    /// Blocks until every item that was put is done with: got, and [`task_done`](JoinableQueue::task_done) said of it. An empty
-    /// queue is not enough.
-    pub fn join(&self) {
-        self.join_deadline(Deadline::Never);
-    }
-
-    /// [`join`](JoinableQueue::join), for `timeout` at most; says whether all is done.
+    /// A bounded queue that is a list whatever its capacity is, for tests of this crate.
+    #[doc(hidden)]
+    #[cfg_attr(feature = "loom", track_caller)]
     #[must_use]
-    pub fn join_for(&self, timeout: Duration) -> bool {
-        self.join_deadline(Deadline::after(timeout))
+    pub fn list_with_limit(capacity: usize) -> JoinableQueue<T> {
+        JoinableQueue { shared: Fifo::list(Some(capacity), FIRST_LAP) }
     }
+}
 
-    /// [`join`](JoinableQueue::join), until `deadline` at most; says whether all is done.
+impl<T> LifoQueue<T> {
+    /// A queue that holds at most `capacity` items.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0.
+    #[cfg_attr(feature = "loom", track_caller)]
     #[must_use]
-    pub fn join_until(&self, deadline: Instant) -> bool {
-        self.join_deadline(Deadline::At(deadline))
-    }
-
-    /// How many items were put and are not yet done with.
-    #[doc(alias = "unfinished_tasks")]
-    #[must_use]
-    pub fn unfinished(&self) -> usize {
-        self.inner.lock().unfinished
-    }
-
-    /// How many items wait in the queue.
-    #[doc(alias = "qsize")]
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.inner.lock().items.len()
-    }
-
-    /// Whether no item waits in the queue.
-    #[doc(alias = "empty")]
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether a put would block.
-    #[doc(alias = "full")]
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity
-    }
-
-    /// How many items it holds at most; `None` if it is unbounded.
-    #[doc(alias = "maxsize")]
-    #[must_use]
-    pub fn capacity(&self) -> Option<usize> {
-        (self.capacity != usize::MAX).then_some(self.capacity)
-    }
-
-    /// Whether the queue is shut down.
-    #[must_use]
-    pub fn is_shut_down(&self) -> bool {
-        self.inner.lock().is_shut_down
-    }
-
-    /// Ends the putting: puts fail from now on, those that wait included. Gets go on until the queue is empty, and then fail.
-    pub fn shutdown(&self) {
-        let mut inner = self.inner.lock();
-        inner.is_shut_down = true;
-        self.wake_for_shutdown(&inner);
-    }
-
-    /// [`shutdown`](JoinableQueue::shutdown), and takes back what is queued. Those items count as done; items that somebody
-    /// has got already still need their [`task_done`](JoinableQueue::task_done).
-    #[doc(alias = "shutdown")]
-    pub fn shutdown_now(&self) -> Vec<T> {
-        let mut inner = self.inner.lock();
-        inner.is_shut_down = true;
-        let items = core::mem::take(&mut inner.items);
-        // Somebody may have said `task_done` of items that nobody had got.
-        inner.unfinished = inner.unfinished.saturating_sub(items.len());
-        if inner.unfinished == 0 {
-            self.all_done.notify_all();
-        }
-        self.wake_for_shutdown(&inner);
-        drop(inner);
-        items.into()
-    }
-
-    /// An iterator over the items to come: `next` is [`get`](JoinableQueue::get), and it ends when the queue is shut down and
-    /// empty. Say [`task_done`](JoinableQueue::task_done) of each.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { queue: self }
-    }
-
-    fn wake_for_shutdown(&self, _locked: &LockGuard<'_, Inner<T>>) {
-        self.not_empty.notify_all();
-        self.not_full.notify_all();
-    }
-
-    fn put_deadline(&self, item: T, deadline: Deadline) -> Result<(), TryPutError<T>> {
-        let mut inner = self.inner.lock();
-        let mut in_time = true;
-        loop {
-            if inner.is_shut_down {
-                return Err(TryPutError::ShutDown(item));
-            }
-            if inner.items.len() < self.capacity {
-                break;
-            }
-            if deadline.is_now() || !in_time {
-                return Err(TryPutError::Full(item));
-            }
-            in_time = self.not_full.wait_deadline(&mut inner, deadline, "JoinableQueue::put");
-        }
-        inner.items.push_back(item);
-        inner.unfinished += 1;
-        self.not_empty.notify_one();
-        Ok(())
-    }
-
-    fn get_deadline(&self, deadline: Deadline) -> Result<T, TryGetError> {
-        let mut inner = self.inner.lock();
-        let mut in_time = true;
-        loop {
-            if let Some(item) = inner.items.pop_front() {
-                if self.capacity != usize::MAX {
-                    self.not_full.notify_one();
-                }
-                return Ok(item);
-            }
-            if inner.is_shut_down {
-                return Err(TryGetError::ShutDown);
-            }
-            if deadline.is_now() || !in_time {
-                return Err(TryGetError::Empty);
-            }
-            in_time = self.not_empty.wait_deadline(&mut inner, deadline, "JoinableQueue::get");
+    pub fn bounded(capacity: usize) -> LifoQueue<T> {
+        assert!(capacity > 0, "LifoQueue::bounded(0): a queue needs room for an item");
+        LifoQueue {
+            shared: Shared::new(RawQueue::new(Laps::plain(), Some(capacity), FIRST_LAP), Stack::new()),
         }
     }
 
-    fn join_deadline(&self, deadline: Deadline) -> bool {
-        let mut inner = self.inner.lock();
-        let mut in_time = true;
-        loop {
-            if inner.unfinished == 0 {
-                return true;
-            }
-            if deadline.is_now() || !in_time {
-                return false;
-            }
-            in_time = self.all_done.wait_deadline(&mut inner, deadline, "JoinableQueue::join");
+    /// A queue that holds as many items as memory does.
+    #[cfg_attr(feature = "loom", track_caller)]
+    #[must_use]
+    pub fn unbounded() -> LifoQueue<T> {
+        LifoQueue { shared: Shared::new(RawQueue::new(Laps::plain(), None, FIRST_LAP), Stack::new()) }
+    }
+}
+
+impl<T> PriorityQueue<T> {
+    /// A queue that holds at most `capacity` items.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0.
+    #[cfg_attr(feature = "loom", track_caller)]
+    #[must_use]
+    pub fn bounded(capacity: usize) -> PriorityQueue<T> {
+        assert!(capacity > 0, "PriorityQueue::bounded(0): a queue needs room for an item");
+        PriorityQueue {
+            shared: Shared::new(
+                RawQueue::new(Laps::plain(), Some(capacity), FIRST_LAP),
+                PriorityStore::new(),
+            ),
+        }
+    }
+
+    /// A queue that holds as many items as memory does.
+    #[cfg_attr(feature = "loom", track_caller)]
+    #[must_use]
+    pub fn unbounded() -> PriorityQueue<T> {
+        PriorityQueue {
+            shared: Shared::new(RawQueue::new(Laps::plain(), None, FIRST_LAP), PriorityStore::new()),
         }
     }
 }
 
-impl<T> fmt::Debug for JoinableQueue<T> {
-    /// Shows the counts if the queue is free at that moment; never blocks.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("JoinableQueue");
-        if let Some(inner) = self.inner.try_lock() {
-            out.field("len", &inner.items.len())
-                .field("unfinished", &inner.unfinished)
-                .field("shut_down", &inner.is_shut_down);
-        }
-        out.field("capacity", &self.capacity()).finish_non_exhaustive()
-    }
-}
+/// The operations, which are the same for all three. The order of getting is told by the type.
+macro_rules! operations {
+    ($Name:ident $(, $Bound:ident)?) => {
+        impl<T $(: $Bound)?> $Name<T> {
+            /// Puts an item; blocks while the queue is full.
+            ///
+            /// # Errors
+            ///
+            /// [`PutError`] with the item if the queue is shut down, or is while this waits.
+            #[inline]
+            pub fn put(&self, item: T) -> Result<(), PutError<T>> {
+                self.shared.put(item, Deadline::Never).map_err(|error| PutError(error.into_inner()))
+            }
 
-/// An item got from a [`JoinableQueue`], which counts as done when this is dropped: also in a panic.
-#[must_use = "if unused, the item counts as done at once"]
-pub struct Job<'a, T> {
-    queue: &'a JoinableQueue<T>,
-    /// `None` only while it is being dropped.
-    item: Option<T>,
-}
+            /// Puts an item if there is room. Never blocks for room.
+            ///
+            /// # Errors
+            ///
+            /// [`TryPutError`] with the item if the queue is full or shut down.
+            #[doc(alias = "put_nowait")]
+            #[inline]
+            pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+                self.shared.put(item, Deadline::Now)
+            }
 
-impl<T> Job<'_, T> {
-    /// Takes the item out. It counts as done from now on.
-    pub fn into_inner(mut self) -> T {
-        self.item.take().expect("a job has its item until it is dropped")
-    }
-}
+            /// Puts an item, or gives up when `timeout` has passed. Zero does not block.
+            ///
+            /// # Errors
+            ///
+            /// [`TryPutError`] with the item if the queue stayed full or is shut down.
+            #[doc(alias = "put")]
+            pub fn try_put_for(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
+                self.shared.put(item, Deadline::after(timeout))
+            }
 
-impl<T> Deref for Job<'_, T> {
-    type Target = T;
+            /// Puts an item, or gives up at `deadline`.
+            ///
+            /// # Errors
+            ///
+            /// [`TryPutError`] with the item if the queue stayed full or is shut down.
+            pub fn try_put_until(&self, item: T, deadline: Instant) -> Result<(), TryPutError<T>> {
+                self.shared.put(item, Deadline::At(deadline))
+            }
 
-    fn deref(&self) -> &T {
-        self.item.as_ref().expect("a job has its item until it is dropped")
-    }
-}
+            #[doc = concat!("Gets the next item; blocks while there is none. Say [`task_done`](", stringify!($Name), "::task_done) when you are")]
+            #[doc = concat!("finished with it, or use [`get_job`](", stringify!($Name), "::get_job).")]
+            ///
+            /// # Errors
+            ///
+            /// [`GetError`] if the queue is shut down and empty.
+            #[inline]
+            pub fn get(&self) -> Result<T, GetError> {
+                self.shared.get(Deadline::Never).map_err(|_| GetError)
+            }
 
-impl<T> DerefMut for Job<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.item.as_mut().expect("a job has its item until it is dropped")
-    }
-}
+            /// Gets an item if there is one. Never blocks for one.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there is none; it says whether there may still be.
+            #[doc(alias = "get_nowait")]
+            #[inline]
+            pub fn try_get(&self) -> Result<T, TryGetError> {
+                self.shared.get(Deadline::Now)
+            }
 
-impl<T> Drop for Job<'_, T> {
-    fn drop(&mut self) {
-        /// Says it after the item is gone, also if its destructor panics.
-        struct Done<'a, T>(&'a JoinableQueue<T>);
+            /// Gets an item, or gives up when `timeout` has passed. Zero does not block.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there was none; it says whether there may still be.
+            #[doc(alias = "get")]
+            pub fn try_get_for(&self, timeout: Duration) -> Result<T, TryGetError> {
+                self.shared.get(Deadline::after(timeout))
+            }
 
-        impl<T> Drop for Done<'_, T> {
-            fn drop(&mut self) {
-                // Too often only if somebody else has said it of our item: theirs to answer for.
-                let _ = self.0.task_done();
+            /// Gets an item, or gives up at `deadline`.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there was none; it says whether there may still be.
+            pub fn try_get_until(&self, deadline: Instant) -> Result<T, TryGetError> {
+                self.shared.get(Deadline::At(deadline))
+            }
+
+            #[doc = concat!("Gets an item as a [`Job`], which says [`task_done`](", stringify!($Name), "::task_done) when it is dropped, also in a panic.")]
+            ///
+            /// # Errors
+            ///
+            /// [`GetError`] if the queue is shut down and empty.
+            pub fn get_job(&self) -> Result<Job<'_, T>, GetError> {
+                self.get().map(|item| Job::new(&self.shared.raw, item))
+            }
+
+            /// Gets an item as a [`Job`] if there is one. Never blocks for one.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there is none; it says whether there may still be.
+            pub fn try_get_job(&self) -> Result<Job<'_, T>, TryGetError> {
+                self.try_get().map(|item| Job::new(&self.shared.raw, item))
+            }
+
+            /// Gets an item as a [`Job`], or gives up when `timeout` has passed. Zero does not block.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there was none; it says whether there may still be.
+            pub fn try_get_job_for(&self, timeout: Duration) -> Result<Job<'_, T>, TryGetError> {
+                self.try_get_for(timeout).map(|item| Job::new(&self.shared.raw, item))
+            }
+
+            /// Gets an item as a [`Job`], or gives up at `deadline`.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there was none; it says whether there may still be.
+            pub fn try_get_job_until(&self, deadline: Instant) -> Result<Job<'_, T>, TryGetError> {
+                self.try_get_until(deadline).map(|item| Job::new(&self.shared.raw, item))
+            }
+
+            /// Gets an item as an [`ArcJob`], which keeps the queue alive and may go to another thread.
+            ///
+            /// # Errors
+            ///
+            /// [`GetError`] if the queue is shut down and empty.
+            pub fn get_job_arc(self: &Arc<Self>) -> Result<ArcJob<Self>, GetError> {
+                self.get().map(|item| ArcJob::new(Arc::clone(self), item))
+            }
+
+            /// Gets an item as an [`ArcJob`] if there is one. Never blocks for one.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there is none; it says whether there may still be.
+            pub fn try_get_job_arc(self: &Arc<Self>) -> Result<ArcJob<Self>, TryGetError> {
+                self.try_get().map(|item| ArcJob::new(Arc::clone(self), item))
+            }
+
+            /// Gets an item as an [`ArcJob`], or gives up when `timeout` has passed. Zero does not block.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there was none; it says whether there may still be.
+            pub fn try_get_job_arc_for(self: &Arc<Self>, timeout: Duration) -> Result<ArcJob<Self>, TryGetError> {
+                self.try_get_for(timeout).map(|item| ArcJob::new(Arc::clone(self), item))
+            }
+
+            /// Gets an item as an [`ArcJob`], or gives up at `deadline`.
+            ///
+            /// # Errors
+            ///
+            /// [`TryGetError`] if there was none; it says whether there may still be.
+            pub fn try_get_job_arc_until(self: &Arc<Self>, deadline: Instant) -> Result<ArcJob<Self>, TryGetError> {
+                self.try_get_until(deadline).map(|item| ArcJob::new(Arc::clone(self), item))
+            }
+
+            #[doc = concat!("[`shutdown`](", stringify!($Name), "::shutdown), and takes back what is queued, in the order in which it would have")]
+            /// come. Those items count as done; items that somebody has got already still need their `task_done`.
+            #[doc(alias = "shutdown")]
+            pub fn shutdown_now(&self) -> Vec<T> {
+                self.shared.shutdown_now()
+            }
+
+            #[doc = concat!("An iterator over the items to come: `next` is [`get`](", stringify!($Name), "::get), and it ends when the queue is shut")]
+            #[doc = concat!("down and empty. Say [`task_done`](", stringify!($Name), "::task_done) of each.")]
+            pub fn iter(&self) -> Iter<'_, Self> {
+                Iter::new(self)
+            }
+
+            #[doc = concat!("[`iter`](", stringify!($Name), "::iter), with a share in the queue: for a thread of its own.")]
+            pub fn iter_arc(self: &Arc<Self>) -> ArcIter<Self> {
+                ArcIter::new(Arc::clone(self))
             }
         }
 
-        let _done = Done(self.queue);
-        drop(self.item.take());
-    }
+        impl<T> $Name<T> {
+            #[doc = concat!("Says that the holder of an item is finished with it: once for each item got by other means than a job.")]
+            ///
+            /// # Errors
+            ///
+            /// [`TaskDoneTooOften`] if it has been said of every item put. Nothing has changed then.
+            pub fn task_done(&self) -> Result<(), TaskDoneTooOften> {
+                self.shared.raw.task_done()
+            }
+
+            #[doc = concat!("Blocks until every item that was put is done with: got, and [`task_done`](", stringify!($Name), "::task_done) said of it.")]
+            /// An empty queue is not enough. One moment at which all is done is enough, even if more is put right after it.
+            pub fn join(&self) {
+                self.shared.raw.join(Deadline::Never);
+            }
+
+            #[doc = concat!("[`join`](", stringify!($Name), "::join), for `timeout` at most; says whether all was done.")]
+            #[must_use]
+            pub fn join_for(&self, timeout: Duration) -> bool {
+                self.shared.raw.join(Deadline::after(timeout))
+            }
+
+            #[doc = concat!("[`join`](", stringify!($Name), "::join), until `deadline` at most; says whether all was done.")]
+            #[must_use]
+            pub fn join_until(&self, deadline: Instant) -> bool {
+                self.shared.raw.join(Deadline::At(deadline))
+            }
+
+            /// How many items were put and are not yet done with.
+            #[doc(alias = "unfinished_tasks")]
+            #[must_use]
+            pub fn unfinished(&self) -> usize {
+                self.shared.raw.unfinished()
+            }
+
+            /// How many items wait in the queue. Never above the capacity.
+            #[doc(alias = "qsize")]
+            #[must_use]
+            pub fn len(&self) -> usize {
+                self.shared.raw.len()
+            }
+
+            /// Whether no item waits in the queue.
+            #[doc(alias = "empty")]
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Whether a put would block.
+            #[doc(alias = "full")]
+            #[must_use]
+            pub fn is_full(&self) -> bool {
+                self.capacity() == Some(self.len())
+            }
+
+            /// How many items it holds at most; `None` if it is unbounded.
+            #[doc(alias = "maxsize")]
+            #[must_use]
+            pub fn capacity(&self) -> Option<usize> {
+                self.shared.raw.capacity
+            }
+
+            /// Whether the queue is shut down.
+            #[must_use]
+            pub fn is_shut_down(&self) -> bool {
+                self.shared.raw.is_closed()
+            }
+
+            /// Ends the putting: puts fail from now on, those that wait included. Gets go on until the queue is empty, and then
+            /// fail.
+            pub fn shutdown(&self) {
+                self.shared.raw.close();
+            }
+        }
+
+        // A panic can come from an item's code only, and that is never called while the queue is in the middle of something.
+        impl<T> UnwindSafe for $Name<T> {}
+        impl<T> RefUnwindSafe for $Name<T> {}
+
+        impl<T> fmt::Debug for $Name<T> {
+            /// Shows the counts, which may have changed since; never blocks.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Name))
+                    .field("len", &self.len())
+                    .field("unfinished", &self.unfinished())
+                    .field("shut_down", &self.is_shut_down())
+                    .field("capacity", &self.capacity())
+                    .finish_non_exhaustive()
+            }
+        }
+
+        impl<T $(: $Bound)?> Queue for $Name<T> {
+            type Item = T;
+
+            fn next_item(&self, _: job::Private) -> Option<T> {
+                self.get().ok()
+            }
+
+            fn item_done(&self, _: job::Private) {
+                // Too often only if somebody else has said it of this item: theirs to answer for.
+                let _ = self.task_done();
+            }
+        }
+
+        impl<'a, T $(: $Bound)?> IntoIterator for &'a $Name<T> {
+            type Item = T;
+            type IntoIter = Iter<'a, $Name<T>>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+
+        impl<T $(: $Bound)?> IntoIterator for $Name<T> {
+            type Item = T;
+            type IntoIter = IntoIter<$Name<T>>;
+
+            /// The items that are there. Nobody else can put any more.
+            fn into_iter(self) -> Self::IntoIter {
+                self.shutdown();
+                IntoIter::new(self)
+            }
+        }
+    };
 }
 
-impl<T: fmt::Debug> fmt::Debug for Job<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Job").field(&**self).finish()
-    }
-}
-
-/// The items to come, from [`JoinableQueue::iter`].
-pub struct Iter<'a, T> {
-    queue: &'a JoinableQueue<T>,
-}
-
-impl<T> fmt::Debug for Iter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Iter").field(self.queue).finish()
-    }
-}
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.queue.get().ok()
-    }
-}
-
-/// The items to come, from a queue that the iterator owns.
-pub struct IntoIter<T> {
-    queue: JoinableQueue<T>,
-}
-
-impl<T> fmt::Debug for IntoIter<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("IntoIter").field(&self.queue).finish()
-    }
-}
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = T;
-
-    /// Nobody else can put any more: what is there is all there is.
-    fn next(&mut self) -> Option<T> {
-        self.queue.try_get().ok()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a JoinableQueue<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
-impl<T> IntoIterator for JoinableQueue<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter { queue: self }
-    }
-}
+operations!(JoinableQueue);
+operations!(LifoQueue);
+operations!(PriorityQueue, Ord);

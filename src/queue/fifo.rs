@@ -1,0 +1,86 @@
+//! First in, first out: the ring if there is a bound, the list if there is none, or one that is too large to have a slot for each.
+
+use super::list::{LAPS, List};
+use super::raw::{Laps, RawQueue, Side};
+use super::ring::Ring;
+use super::shared::Shared;
+use super::store::{Clear, Store};
+use crate::spin::Polling;
+
+/// With a bound above this, a ring would be mostly empty slots.
+const LARGEST_RING: usize = 1 << 16;
+
+pub(super) enum Fifo<T> {
+    Ring(Ring<T>),
+    /// In a box, since it is ten times as large.
+    List(Box<List<T>>),
+}
+
+impl<T> Fifo<T> {
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(super) fn bounded(capacity: usize, lap: u64) -> Shared<Fifo<T>> {
+        if capacity > LARGEST_RING {
+            return Fifo::list(Some(capacity), lap);
+        }
+        // A spare index, so that `full` differs from `free in the next lap` with one slot too.
+        let raw = RawQueue::new(Laps::new(capacity as u64, 1), Some(capacity), lap);
+        let ring = Fifo::Ring(Ring::new(&raw, capacity));
+        Shared::new(raw, ring)
+    }
+
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(super) fn unbounded(lap: u64) -> Shared<Fifo<T>> {
+        Fifo::list(None, lap)
+    }
+
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(super) fn list(capacity: Option<usize>, lap: u64) -> Shared<Fifo<T>> {
+        // A spare index for "between blocks".
+        let raw = RawQueue::new(LAPS, capacity, lap);
+        let list = Fifo::List(Box::new(List::new(&raw)));
+        Shared::new(raw, list)
+    }
+}
+
+impl<T> Store for Fifo<T> {
+    type Item = T;
+
+    #[inline]
+    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+        match self {
+            Fifo::Ring(ring) => ring.try_put(raw, item),
+            Fifo::List(list) => list.try_put(raw, item),
+        }
+    }
+
+    #[inline]
+    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+        match self {
+            Fifo::Ring(ring) => ring.try_get(raw),
+            Fifo::List(list) => list.try_get(raw),
+        }
+    }
+
+    fn polling(&self) -> Polling {
+        match self {
+            Fifo::Ring(ring) => ring.polling(),
+            Fifo::List(list) => list.polling(),
+        }
+    }
+
+    fn is_ready(&self, raw: &RawQueue, side: Side) -> bool {
+        match self {
+            Fifo::Ring(ring) => ring.is_ready(raw, side),
+            Fifo::List(list) => list.is_ready(raw, side),
+        }
+    }
+}
+
+impl<T> Clear for Fifo<T> {
+    fn clear(&mut self, raw: &RawQueue) {
+        match self {
+            Fifo::Ring(ring) => ring.clear(raw),
+            Fifo::List(list) => list.clear(raw),
+        }
+    }
+}

@@ -1,0 +1,659 @@
+//! The raw queue: what all queues share. Positions, two lines of waiting threads, and the count of what is done. No items.
+//!
+//! A queue has two ends. Threads put at the *tail* and get at the *head*; each end has a word with the position of its next
+//! step. A [`Store`](super::store::Store) keeps the items, and moves these words when it takes one in or gives one out.
+//!
+//! # The words
+//!
+//! ```text
+//! tail: position of the next put       | CLOSED | WAKING | PARKED    the flags speak of getters, who wait for it to move
+//! head: position of the next get       | CLOSED | WAKING | PARKED    the flags speak of putters, who wait for it to move
+//! done: position of the next task_done |                   PARKED    the flag speaks of those who join
+//! ```
+//!
+//! So the flags of a line stand in the word that its threads wait for, and the very step that lets one of them go on shows
+//! whether one is there. No fence is needed for that, and a put or a get with nobody waiting is one read-modify-write.
+//!
+//! What is unfinished is the way from `done` to `tail`, what is queued the way from `head` to `tail`: nobody counts either.
+//!
+//! # A line, as (waking, parked)
+//!
+//! ```text
+//! 0 0   nobody is in the line
+//! 0 1   somebody may be; who moves the word wakes the first of them
+//! 1 p   a thread was woken, or is about to be: it has the turn, and looks after the rest
+//! ```
+//!
+//! ```text
+//! step of the other end   0,1 -> 1,1   and then, with the item in its place, wakes one
+//! wakes one               1,p -> 1,p   under the queue lock: p is whether there are more
+//!                         1,p -> 0,0   if there is nobody at all
+//! about to park           w,p -> w,1   if the word has not moved since it was looked at
+//!                         1,p -> 0,1   by the one who has the turn, and found nothing
+//! passes the turn on      1,p -> 0,p   done with it; and if there is more to be had: 0,1 -> 1,1, wakes one
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. `done` and `head` never pass `tail`.
+//! 2. PARKED is set while a thread is in the line (its `validate` saw to that). It is cleared under the queue lock only.
+//! 3. **No wake-up is lost.** While a thread is in the line and there is something for it, WAKING is set, or a thread that
+//!    starves is at work. For a thread parks only if there was nothing at the position that the word still has. What moves
+//!    the word then sets WAKING, or finds it set. Who has the turn ends it by a read-modify-write of the word, and so sees
+//!    each step that found WAKING set; if there is more to be had, that thread sets it again. (Models: the `queue_*` ones
+//!    with two getters, or two putters.)
+//! 4. Threads of a line are woken in the order in which they parked, one at a time.
+//! 5. After CLOSED is set nobody parks, and `tail` doesn't move.
+//!
+//! # Why one at a time
+//!
+//! A wake-up takes microseconds, a put takes nanoseconds. With one wake-up under way, the items that come meanwhile are there
+//! for whoever is awake, as a lock is for those who barge, and the woken thread finds many of them; a wake-up for each
+//! would cost a context switch for each. The woken thread wakes the next *before* it goes to work, so that a burst of items
+//! still gets everybody to work.
+//!
+//! # Starving
+//!
+//! A thread that was woken, found nothing and has been parking for a millisecond says that it is *starving*, in a count beside
+//! the word of its own end. While there are starving threads, as many items (or as much room) as there are of them are spoken for:
+//! the others leave that, and stand in the line behind. The count is advice, not a lock: a thread that is in the middle of its step
+//! when the count goes up may still be faster, once.
+
+use crossbeam_utils::CachePadded;
+
+use crate::deadline::Deadline;
+use crate::error::TaskDoneTooOften;
+use crate::primitives::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
+use crate::primitives::time::Patience;
+use crate::spin::{Poll, Polling, Snooze};
+
+const PARKED: u64 = 0b001;
+const WAKING: u64 = 0b010;
+const CLOSED: u64 = 0b100;
+const FLAG_BITS: u32 = 3;
+const FLAGS: u64 = (1 << FLAG_BITS) - 1;
+
+/// From one position to the next, but at the end of a lap.
+pub(super) const ONE: u64 = 1 << FLAG_BITS;
+
+/// The limit of a queue that has none.
+pub(super) const NO_LIMIT: u64 = u64::MAX;
+
+/// Told to a woken waiter: it is your turn, look after the others.
+const TURN: UnparkToken = UnparkToken(0x71);
+/// Told to woken waiters: the queue is shut down, look again.
+const LOOK_AGAIN: UnparkToken = UnparkToken(0x70);
+
+/// The position in a word, without the flags.
+pub(super) const fn position(word: u64) -> u64 {
+    word & !FLAGS
+}
+
+pub(super) const fn is_closed(word: u64) -> bool {
+    word & CLOSED != 0
+}
+
+/// The word after a step to `position`, and whether who takes this step has to wake somebody then.
+#[inline]
+pub(super) const fn step(word: u64, position: u64) -> (u64, bool) {
+    let wakes = word & (PARKED | WAKING) == PARKED;
+    (position | word & FLAGS | if wakes { WAKING } else { 0 }, wakes)
+}
+
+/// Whether one position, or stamp, comes before another. Both wrap.
+#[inline]
+pub(super) const fn is_before(one: u64, other: u64) -> bool {
+    (one.wrapping_sub(other) as i64) < 0
+}
+
+/// How positions follow each other: laps of `span` steps. The index of a position in its lap stands in the low bits and the
+/// number of the lap above, and both wrap; so no division is needed, whatever the span is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Laps {
+    /// Steps in a lap.
+    span: u64,
+    /// From a position to the one with the same index in the next lap: a power of two.
+    lap: u64,
+}
+
+impl Laps {
+    /// Laps of `span` steps, with room in the index for `spare` values that are no step.
+    pub(super) const fn new(span: u64, spare: u64) -> Laps {
+        Laps { span, lap: (span + spare).next_power_of_two() << FLAG_BITS }
+    }
+
+    /// Positions that only count.
+    pub(super) const fn plain() -> Laps {
+        Laps::new(1 << 32, 0)
+    }
+
+    pub(super) const fn lap(self) -> u64 {
+        self.lap
+    }
+
+    #[inline]
+    pub(super) const fn index(self, position: u64) -> usize {
+        ((position & (self.lap - 1)) >> FLAG_BITS) as usize
+    }
+
+    /// The position after this one.
+    #[inline]
+    pub(super) const fn next(self, position: u64) -> u64 {
+        if self.index(position) + 1 < self.span as usize {
+            position + ONE
+        } else {
+            (position & !(self.lap - 1)).wrapping_add(self.lap)
+        }
+    }
+
+    /// How many steps lead from one position to another; negative if the other lies behind.
+    #[inline]
+    pub(super) const fn distance(self, from: u64, to: u64) -> i64 {
+        let laps =
+            (to & !(self.lap - 1)).wrapping_sub(from & !(self.lap - 1)) as i64 >> self.lap.trailing_zeros();
+        laps.wrapping_mul(self.span as i64).wrapping_add(self.index(to) as i64 - self.index(from) as i64)
+    }
+}
+
+/// One of the two ends of a queue.
+#[derive(Debug)]
+pub(super) struct End {
+    /// The position of the next step at this end, with the flags of those at the other end.
+    pub(super) word: AtomicU64,
+    /// How many threads at this end are starving.
+    starving: AtomicUsize,
+}
+
+/// Which end a thread works at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    Put,
+    Get,
+}
+
+/// Why an attempt at a put or a get came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Obstacle {
+    /// The queue is shut down, and for a getter: empty.
+    Closed,
+    /// There is nothing to be had until the other end moves; this is its word, as it was seen.
+    Nothing(u64),
+    /// None that lasts: another thread is in the middle of its step, or was faster.
+    Passing,
+}
+
+/// A step that was claimed by [`RawQueue::claim_put`] or [`RawQueue::claim_get`].
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Who waits for this step.
+    wakes: Option<Side>,
+}
+
+/// Why a wait ended without a result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum GaveUp {
+    Closed,
+    TimedOut,
+}
+
+#[derive(Debug)]
+pub(super) struct RawQueue {
+    pub(super) tail: CachePadded<End>,
+    pub(super) head: CachePadded<End>,
+    done: CachePadded<AtomicU64>,
+    pub(super) laps: Laps,
+    /// The most items there may be, or [`NO_LIMIT`].
+    pub(super) limit: u64,
+    pub(super) capacity: Option<usize>,
+}
+
+impl RawQueue {
+    /// A queue whose first step is at the beginning of the lap numbered `lap` (which wraps).
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(super) fn new(laps: Laps, capacity: Option<usize>, lap: u64) -> RawQueue {
+        let start = laps.lap.wrapping_mul(lap);
+        let end = || End { word: AtomicU64::new(start), starving: AtomicUsize::new(0) };
+        RawQueue {
+            tail: CachePadded::new(end()),
+            head: CachePadded::new(end()),
+            done: CachePadded::new(AtomicU64::new(start)),
+            laps,
+            limit: capacity.map_or(NO_LIMIT, |capacity| capacity as u64),
+            capacity,
+        }
+    }
+
+    /// The position of the first step of all, as long as there was none.
+    pub(super) fn start(&self) -> u64 {
+        // Relaxed: nobody else knows the queue yet.
+        position(self.tail.word.load(Ordering::Relaxed))
+    }
+
+    /// The end that threads on this side work at, and the end that they wait for.
+    #[inline]
+    fn ends(&self, side: Side) -> (&End, &End) {
+        match side {
+            Side::Put => (&self.tail, &self.head),
+            Side::Get => (&self.head, &self.tail),
+        }
+    }
+
+    /// Whether nobody on this side is starving: then there is no need to stand in line.
+    #[inline]
+    pub(super) fn may_barge(&self, side: Side) -> bool {
+        // Relaxed: advice. Who parks because of it looks again (see `wait`).
+        self.ends(side).0.starving.load(Ordering::Relaxed) == 0
+    }
+
+    /// What keeps threads on this side from a step.
+    pub(super) fn obstacle(&self, side: Side) -> Obstacle {
+        let (own, awaited) = self.ends(side);
+        // Our own end first: it can only be further by the time of the next load, and then there was even less. So an answer of
+        // "nothing" was true at that time. Acquire: it keeps the order of the two loads; and pairs with the Release in `close`.
+        let own = own.word.load(Ordering::Acquire);
+        if side == Side::Put && is_closed(own) {
+            return Obstacle::Closed;
+        }
+        // Acquire: pairs with the Release in `close`. Whoever parks because of this looks at it again.
+        let awaited = awaited.word.load(Ordering::Acquire);
+        if self.between(side, own, awaited) > 0 {
+            Obstacle::Passing
+        } else if is_closed(awaited) {
+            Obstacle::Closed
+        } else {
+            Obstacle::Nothing(awaited)
+        }
+    }
+
+    /// How much there is to be had on this side, items or room, by the words of the two ends.
+    fn between(&self, side: Side, own: u64, awaited: u64) -> i64 {
+        match side {
+            Side::Get => self.laps.distance(position(own), position(awaited)),
+            Side::Put if self.limit == NO_LIMIT => i64::MAX,
+            Side::Put => {
+                let queued = self.laps.distance(position(awaited), position(own));
+                self.limit.min(i64::MAX as u64) as i64 - queued
+            }
+        }
+    }
+
+    /// How much there is to be had on this side, when the other end has come to `awaited`. Too much if the load here is stale, never too
+    /// little.
+    fn available(&self, side: Side, awaited: u64) -> i64 {
+        // Relaxed: a guess. We see our own steps; and if others have gone past `awaited`, it has moved.
+        self.between(side, self.ends(side).0.word.load(Ordering::Relaxed), awaited)
+    }
+
+    /// Whether an attempt on this side is worth while: a guess.
+    pub(super) fn is_ready(&self, side: Side) -> bool {
+        // Relaxed: a guess.
+        let awaited = self.ends(side).1.word.load(Ordering::Relaxed);
+        is_closed(awaited) || self.available(side, awaited) > 0
+    }
+
+    /// The word of the end that threads on this side work at: a guess.
+    pub(super) fn own_word(&self, side: Side) -> u64 {
+        // Relaxed: a guess.
+        self.ends(side).0.word.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the first of those who wait on this side. Only for who has set WAKING in the word that they wait for.
+    #[cold]
+    pub(super) fn wake_one(&self, side: Side) {
+        let word = &self.ends(side).1.word;
+        let key = (&raw const *word).addr();
+        // SAFETY: the key is the address of our own word; the callback is one read-modify-write of it.
+        unsafe {
+            parking::unpark_one(key, |result| {
+                if result.unparked == 0 {
+                    // Relaxed: under the queue lock, as all that clears PARKED. Nobody is there to have the turn.
+                    word.fetch_and(!(PARKED | WAKING), Ordering::Relaxed);
+                } else if !result.have_more {
+                    // Relaxed: as above.
+                    word.fetch_and(!PARKED, Ordering::Relaxed);
+                }
+                TURN
+            });
+        }
+    }
+
+    /// Ends a turn, or a time of starving; and gives the turn to the next in line, if there is more to be had.
+    fn pass_on(&self, side: Side, has_turn: bool) {
+        let word = &self.ends(side).1.word;
+        let kept = if has_turn { !WAKING } else { !0 };
+        // A read-modify-write even if nothing is cleared: it either comes after the step of one who is about to park, and shows
+        // us PARKED, or before, and then that thread sees what we did before: that we starve no more.
+        // Release: pairs with the Acquire of who is about to park in `wait`.
+        let mut now = word.fetch_and(kept, Ordering::Release) & kept;
+        while now & (PARKED | WAKING) == PARKED && self.available(side, now) > 0 {
+            // Relaxed, both: it carries no data. Who is woken sees what we saw by axiom 3.
+            match word.compare_exchange_weak(now, now | WAKING, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return self.wake_one(side),
+                Err(actual) => now = actual,
+            }
+        }
+    }
+
+    /// Makes attempts until one succeeds, the queue is closed, or the deadline passes.
+    ///
+    /// ```text
+    /// loop
+    ///     may we go?             make an attempt
+    ///     it is early?           poll until the next attempt seems worth while
+    ///     mark the awaited word  PARKED, and give our turn back, if it has not moved since the attempt
+    ///     park                   unless it has moved now, or the mark is gone
+    /// leaving, with a turn?      pass it on
+    /// ```
+    #[cold]
+    pub(super) fn wait<R>(
+        &self,
+        side: Side,
+        deadline: Deadline,
+        polling: Polling,
+        is_ready: impl Fn() -> bool,
+        mut attempt: impl FnMut() -> Option<R>,
+    ) -> Result<R, GaveUp> {
+        let (own, awaited) = self.ends(side);
+        let key = (&raw const awaited.word).addr();
+        let mut deadline = deadline.or_now();
+        let mut waiter = Waiter { queue: self, side, has_turn: false, is_starving: false };
+        let mut poll = Poll::new(polling);
+        let mut snooze = Snooze::new();
+        let mut patience: Option<Patience> = None;
+        loop {
+            let reserved = waiter.reserved();
+            let seen = if let Some(seen) = reserved {
+                seen
+            } else {
+                if let Some(result) = attempt() {
+                    return Ok(result);
+                }
+                // Before we look at the word of the other end, which costs those who move it dearly.
+                if !deadline.is_now() && poll.until(&is_ready) {
+                    continue;
+                }
+                match self.obstacle(side) {
+                    Obstacle::Nothing(seen) => seen,
+                    Obstacle::Closed => return Err(GaveUp::Closed),
+                    Obstacle::Passing => {
+                        snooze.snooze();
+                        continue;
+                    }
+                }
+            };
+            if deadline.is_now() {
+                return Err(GaveUp::TimedOut);
+            }
+            if waiter.has_turn && !waiter.is_starving && patience.as_ref().is_some_and(Patience::is_exhausted)
+            {
+                waiter.is_starving = true;
+                // Relaxed: advice.
+                own.starving.fetch_add(1, Ordering::Relaxed);
+            }
+            let marked = (seen | PARKED) & if waiter.has_turn { !WAKING } else { !0 };
+            if marked != seen {
+                // Acquire: pairs with the Release in `pass_on`. Either that step comes before ours, and `validate` sees that a
+                // thread starves no more, or it comes after ours and sees our PARKED. Relaxed on failure: we look again.
+                let result =
+                    awaited.word.compare_exchange(seen, marked, Ordering::Acquire, Ordering::Relaxed);
+                if result.is_err() {
+                    deadline = deadline.or_now();
+                    continue;
+                }
+            }
+            waiter.has_turn = false;
+            patience.get_or_insert_with(Patience::start);
+            let validate = || {
+                // Relaxed: under the queue lock, like all that clears PARKED. If the word has not moved there is still nothing
+                // to be had; and what moves it from now on sees PARKED.
+                let now = awaited.word.load(Ordering::Relaxed);
+                // The second word decides nothing together with the first: see the Acquire above.
+                (now ^ marked) & !WAKING == 0
+                    && (reserved.is_none() || own.starving.load(Ordering::Relaxed) > 0)
+            };
+            // SAFETY: the key is the address of our own word; `validate` is two loads and comparisons, the others do nothing.
+            let result =
+                unsafe { parking::park(key, validate, || {}, |_, _| {}, ParkToken(0), deadline.instant()) };
+            match result {
+                ParkResult::Unparked(token) => waiter.has_turn = token == TURN,
+                ParkResult::Invalid => deadline = deadline.or_now(),
+                // One last look. (PARKED may be stale now: the next step at the other end wakes nobody, and clears it.)
+                ParkResult::TimedOut => deadline = Deadline::Now,
+            }
+            poll = Poll::new(polling);
+        }
+    }
+
+    /// Counts one item as done; wakes those who join if it was the last.
+    pub(super) fn task_done(&self) -> Result<(), TaskDoneTooOften> {
+        // Relaxed: only a guess, the CAS below decides.
+        let mut done = self.done.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: the put of the item that the caller got happens before this (by the item), and so is in it.
+            let mut tail = position(self.tail.word.load(Ordering::Relaxed));
+            if self.laps.distance(position(done), tail) <= 0 {
+                // An error has to be true, and that load may be old: these read the latest values, and write nothing new.
+                // Relaxed: they are only compared.
+                done = self.done.fetch_or(0, Ordering::Relaxed);
+                tail = position(self.tail.word.fetch_or(0, Ordering::Relaxed));
+                if self.laps.distance(position(done), tail) <= 0 {
+                    return Err(TaskDoneTooOften);
+                }
+            }
+            let next = self.laps.next(position(done));
+            // Release: pairs with the Acquire in `join`; what came before a task_done is seen by who joins. (Those of others
+            // before ours too: read-modify-writes continue a release sequence.) Acquire: pairs with the Release of who is about
+            // to park in `join_slow`; with PARKED we see what that thread has put. Relaxed on failure: it is the next guess.
+            match self.done.compare_exchange_weak(
+                done,
+                next | done & FLAGS,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    if done & PARKED != 0 && self.is_all_done(next) {
+                        self.wake_joiners(next);
+                    }
+                    return Ok(());
+                }
+                Err(actual) => done = actual,
+            }
+        }
+    }
+
+    /// Whether nothing was put beyond `done`.
+    fn is_all_done(&self, done: u64) -> bool {
+        // Relaxed: it shows every put that happens before this call, or before the call of a thread that we have seen to join.
+        // If it is older than some put of which `done` knows, then the two are as close as can be.
+        self.laps.distance(position(done), position(self.tail.word.load(Ordering::Relaxed))) <= 0
+    }
+
+    #[cold]
+    fn wake_joiners(&self, done: u64) {
+        // Relaxed: no data. Who parks after this sets it again; who has parked before is woken below.
+        self.done.fetch_and(!PARKED, Ordering::Relaxed);
+        // SAFETY: the key is the address of our own word; there is no callback.
+        unsafe { parking::unpark_all((&raw const *self.done).addr(), UnparkToken(done as usize)) };
+    }
+
+    /// Claims a step of the tail, for a store that lets one thread at a time do that. `None`: the queue is full, or shut down.
+    pub(super) fn claim_put(&self) -> Option<Claim> {
+        // Relaxed: only a guess, the CAS below decides.
+        let mut tail = self.tail.word.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: it can only be further than this, and then there is more room.
+            let head = self.head.word.load(Ordering::Relaxed);
+            if is_closed(tail) || self.between(Side::Put, tail, head) <= 0 {
+                return None;
+            }
+            let (next, wakes) = step(tail, self.laps.next(position(tail)));
+            // Relaxed, both: the store's lock carries the item; on failure it is the next guess.
+            match self.tail.word.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(Claim { wakes: wakes.then_some(Side::Get) }),
+                Err(actual) => tail = actual,
+            }
+        }
+    }
+
+    /// Claims a step of the head, for a store that lets one thread at a time do that, and has an item for it.
+    pub(super) fn claim_get(&self) -> Claim {
+        // Relaxed: only a guess, the CAS below decides.
+        let mut head = self.head.word.load(Ordering::Relaxed);
+        loop {
+            let (next, wakes) = step(head, self.laps.next(position(head)));
+            // Relaxed, both: the store's lock carries the item; on failure it is the next guess.
+            match self.head.word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Claim { wakes: wakes.then_some(Side::Put) },
+                Err(actual) => head = actual,
+            }
+        }
+    }
+
+    /// Ends a claim, when the item is in its place.
+    pub(super) fn finish(&self, claim: Claim) {
+        if let Some(side) = claim.wakes {
+            self.wake_one(side);
+        }
+    }
+
+    /// Blocks until all that was put is done at some moment during the call; says whether it was.
+    pub(super) fn join(&self, deadline: Deadline) -> bool {
+        // Acquire: pairs with the Release in `task_done`.
+        let done = self.done.load(Ordering::Acquire);
+        self.is_all_done(done) || self.join_slow(deadline)
+    }
+
+    #[cold]
+    fn join_slow(&self, deadline: Deadline) -> bool {
+        let deadline = deadline.or_now();
+        loop {
+            // Acquire: as in `join`.
+            let done = self.done.load(Ordering::Acquire);
+            if self.is_all_done(done) {
+                return true;
+            }
+            if deadline.is_now() {
+                return false;
+            }
+            // Also if PARKED is set already, for the ordering.
+            // Release: pairs with the Acquire in `task_done`, which decides whether all is done and has to know what was put
+            // before we came. Relaxed on failure: we look again.
+            let marked =
+                self.done.compare_exchange(done, done | PARKED, Ordering::Release, Ordering::Relaxed);
+            if marked.is_err() {
+                continue;
+            }
+            // Not all was done when `done` was this, and puts only add to that: while it is still this, it is so. And whoever
+            // moves it from now on sees PARKED. Relaxed: under the queue lock, where those who clear PARKED wake us.
+            let validate = || self.done.load(Ordering::Relaxed) == done | PARKED;
+            // SAFETY: the key is the address of our own word; `validate` is a load and a comparison, the others do nothing.
+            let result = unsafe {
+                parking::park(
+                    (&raw const *self.done).addr(),
+                    validate,
+                    || {},
+                    |_, _| {},
+                    ParkToken(0),
+                    deadline.instant(),
+                )
+            };
+            match result {
+                ParkResult::Unparked(UnparkToken(all_done)) => {
+                    // All was done when `done` was `all_done`. If that lies beyond what we saw, it was so while we waited, whatever
+                    // was put since. If not, the wake-up was slow, and is for those who came before us.
+                    if (all_done.wrapping_sub(position(done) as usize) as isize) > 0 {
+                        // Acquire: as in `join`; the wake-up alone tells of the last task_done only.
+                        self.done.load(Ordering::Acquire);
+                        return true;
+                    }
+                }
+                ParkResult::Invalid => {}
+                ParkResult::TimedOut => {
+                    // Acquire: as in `join`.
+                    let done = self.done.load(Ordering::Acquire);
+                    return self.is_all_done(done);
+                }
+            }
+        }
+    }
+
+    /// No puts from now on. Wakes everybody, so that they see it.
+    pub(super) fn close(&self) {
+        for end in [&self.tail, &self.head] {
+            // Release: pairs with the Acquire of those who find the queue closed.
+            end.word.fetch_or(CLOSED, Ordering::Release);
+        }
+        for end in [&self.tail, &self.head] {
+            // SAFETY: the key is the address of our own word; there is no callback.
+            unsafe { parking::unpark_all((&raw const end.word).addr(), LOOK_AGAIN) };
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release in `close`.
+        is_closed(self.tail.word.load(Ordering::Acquire))
+    }
+
+    /// How many items are queued.
+    pub(super) fn len(&self) -> usize {
+        // Acquire, all three: it keeps them in this order, so that a tail which is the same before and after was so in between.
+        let mut tail = position(self.tail.word.load(Ordering::Acquire));
+        loop {
+            let head = position(self.head.word.load(Ordering::Acquire));
+            let tail_after = position(self.tail.word.load(Ordering::Acquire));
+            if tail == tail_after {
+                return (self.laps.distance(head, tail).max(0) as u64).min(self.limit) as usize;
+            }
+            tail = tail_after;
+        }
+    }
+
+    /// How many items were put and are not done.
+    pub(super) fn unfinished(&self) -> usize {
+        // Acquire: pairs with the Release in `task_done`, so that the puts of what is done are in `tail`.
+        let done = position(self.done.load(Ordering::Acquire));
+        // Relaxed: an answer that may be stale anyway.
+        let tail = position(self.tail.word.load(Ordering::Relaxed));
+        self.laps.distance(done, tail).max(0) as usize
+    }
+}
+
+/// A thread in `wait`, which looks after its turn when it leaves: with a result or without, or by a panic in its attempt.
+struct Waiter<'a> {
+    queue: &'a RawQueue,
+    side: Side,
+    /// It was woken, and WAKING is set for it.
+    has_turn: bool,
+    /// It is in the count of the starving.
+    is_starving: bool,
+}
+
+impl Waiter<'_> {
+    /// If all that there is is spoken for by those who starve: the word of the other end, as it was seen.
+    fn reserved(&self) -> Option<u64> {
+        let (own, awaited) = self.queue.ends(self.side);
+        // Relaxed: advice.
+        let starving = own.starving.load(Ordering::Relaxed);
+        if starving == 0 || self.has_turn || self.is_starving {
+            return None;
+        }
+        // Relaxed: whoever parks because of this looks at it again.
+        let awaited = awaited.word.load(Ordering::Relaxed);
+        let may_go = is_closed(awaited) || self.queue.available(self.side, awaited) > starving as i64;
+        (!may_go).then_some(awaited)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        if self.is_starving {
+            // Relaxed: the Release in `pass_on` is what shows it to those who are about to park.
+            self.queue.ends(self.side).0.starving.fetch_sub(1, Ordering::Relaxed);
+        }
+        if self.has_turn || self.is_starving {
+            self.queue.pass_on(self.side, self.has_turn);
+        }
+    }
+}

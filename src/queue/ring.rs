@@ -1,0 +1,170 @@
+//! The bounded FIFO: a ring of slots, each with a sequence number of its own.
+//!
+//! The design is Dmitry Vyukov's bounded MPMC queue (1024cores.net, 2011), with the positions of `crossbeam-queue`'s `ArrayQueue`
+//! (an index and the number of a lap), so that any capacity will do, 1 included.
+//!
+//! # A slot's stamp
+//!
+//! With `p` the position of a step at this slot and `lap` the way to its next:
+//!
+//! ```text
+//! p          free: for the put at p
+//! p + ONE    full: for the get at p
+//! p + lap    free: for the put at p + lap
+//! ```
+//!
+//! A thread reads the position of its end and the stamp there; if the stamp says that the slot is ready for it, it claims the slot by
+//! moving the position. From then on the slot is its own, until it writes the next stamp. So the two ends touch each other's word only
+//! when the ring looks full, or empty.
+
+use core::mem::MaybeUninit;
+
+use super::raw::{self, ONE, RawQueue, Side, is_before, is_closed, position};
+use super::store::{Clear, Store, drop_all};
+use crate::primitives::atomic::{AtomicU64, Ordering};
+use crate::primitives::cell::TrackedCell;
+use crate::spin::{Backoff, Polling};
+
+struct Slot<T> {
+    stamp: AtomicU64,
+    item: TrackedCell<MaybeUninit<T>>,
+}
+
+pub(super) struct Ring<T> {
+    slots: Box<[Slot<T>]>,
+}
+
+// SAFETY: an item goes from one thread to another, never to two at once: whoever claimed a slot is alone in it.
+unsafe impl<T: Send> Send for Ring<T> {}
+// SAFETY: as above; there are no references to items in it.
+unsafe impl<T: Send> Sync for Ring<T> {}
+
+impl<T> Ring<T> {
+    /// A ring with as many slots as there are steps in a lap of `raw`, which is at the beginning of one.
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(super) fn new(raw: &RawQueue, capacity: usize) -> Ring<T> {
+        let start = raw.start();
+        let slot = |index: u64| Slot {
+            stamp: AtomicU64::new(start + index * ONE),
+            item: TrackedCell::new(MaybeUninit::uninit()),
+        };
+        Ring { slots: (0..capacity as u64).map(slot).collect() }
+    }
+
+    #[inline]
+    fn slot(&self, raw: &RawQueue, at: u64) -> &Slot<T> {
+        let index = raw.laps.index(at);
+        debug_assert!(index < self.slots.len());
+        // SAFETY: `next` keeps the index of a position below the span of a lap, which is the number of slots.
+        unsafe { self.slots.get_unchecked(index) }
+    }
+}
+
+impl<T> Store for Ring<T> {
+    type Item = T;
+
+    #[inline]
+    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+        // Relaxed: only a guess; the stamp tells, and the CAS below decides.
+        let mut tail = raw.tail.word.load(Ordering::Relaxed);
+        let mut backoff = Backoff::new();
+        loop {
+            if is_closed(tail) {
+                return Err(item);
+            }
+            let at = position(tail);
+            let slot = self.slot(raw, at);
+            // Acquire: pairs with the Release in `try_get`; who had the slot before us has taken its item out.
+            let stamp = slot.stamp.load(Ordering::Acquire);
+            if stamp == at {
+                let (next, wakes) = raw::step(tail, raw.laps.next(at));
+                // Relaxed, both: the stamp carries the item; on failure it is the next guess.
+                match raw.tail.word.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        let mut access = slot.item.begin_mut();
+                        // SAFETY: the slot was free, and we moved the tail past it: it is ours until the next stamp.
+                        unsafe { slot.item.get().write(MaybeUninit::new(item)) };
+                        access.end();
+                        // Release: pairs with the Acquire in `try_get`.
+                        slot.stamp.store(at + ONE, Ordering::Release);
+                        if wakes {
+                            raw.wake_one(Side::Get);
+                        }
+                        return Ok(());
+                    }
+                    Err(actual) => {
+                        tail = actual;
+                        backoff.lost();
+                    }
+                }
+            } else if is_before(stamp, at) {
+                // It has not been emptied since the lap before.
+                return Err(item);
+            } else {
+                // Our `tail` is old. Relaxed: as above.
+                tail = raw.tail.word.load(Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[inline]
+    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+        // Relaxed: only a guess; the stamp tells, and the CAS below decides.
+        let mut head = raw.head.word.load(Ordering::Relaxed);
+        let mut backoff = Backoff::new();
+        loop {
+            let at = position(head);
+            let slot = self.slot(raw, at);
+            // Acquire: pairs with the Release in `try_put`; the item is there.
+            let stamp = slot.stamp.load(Ordering::Acquire);
+            if stamp == at + ONE {
+                let (next, wakes) = raw::step(head, raw.laps.next(at));
+                // Relaxed, both: the stamp carries the item; on failure it is the next guess.
+                match raw.head.word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        let mut access = slot.item.begin_mut();
+                        // SAFETY: the slot was full, and we moved the head past it: its item is ours.
+                        let item = unsafe { slot.item.get().read().assume_init() };
+                        access.end();
+                        // Release: pairs with the Acquire in `try_put`.
+                        slot.stamp.store(at.wrapping_add(raw.laps.lap()), Ordering::Release);
+                        if wakes {
+                            raw.wake_one(Side::Put);
+                        }
+                        return Some(item);
+                    }
+                    Err(actual) => {
+                        head = actual;
+                        backoff.lost();
+                    }
+                }
+            } else if is_before(stamp, at + ONE) {
+                // It has not been filled in this lap.
+                return None;
+            } else {
+                // Our `head` is old. Relaxed: as above.
+                head = raw.head.word.load(Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Often: a stamp is written once, and then the slot is ready. So the looks cost nobody anything.
+    fn polling(&self) -> Polling {
+        Polling { looks: 8, pauses: 2 }
+    }
+
+    /// Looks at the stamp alone.
+    fn is_ready(&self, raw: &RawQueue, side: Side) -> bool {
+        let own = raw.own_word(side);
+        let at = position(own);
+        // Relaxed: a guess.
+        let stamp = self.slot(raw, at).stamp.load(Ordering::Relaxed);
+        is_closed(own) || stamp == if side == Side::Put { at } else { at + ONE }
+    }
+}
+
+impl<T> Clear for Ring<T> {
+    fn clear(&mut self, raw: &RawQueue) {
+        drop_all(|| self.try_get(raw));
+    }
+}
