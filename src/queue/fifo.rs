@@ -1,7 +1,7 @@
 //! First in, first out: the ring if there is a bound, the list if there is none, or one that is too large to have a slot for each.
 
 use super::list::{LAPS, List};
-use super::raw::{Laps, RawQueue, Side};
+use super::raw::{Claimant, Laps, RawQueue, Side};
 use super::ring::Ring;
 use super::shared::Shared;
 use super::store::{Clear, Store};
@@ -46,18 +46,18 @@ impl<T> Store for Fifo<T> {
     type Item = T;
 
     #[inline]
-    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         match self {
-            Fifo::Ring(ring) => ring.try_put(raw, item),
-            Fifo::List(list) => list.try_put(raw, item),
+            Fifo::Ring(ring) => ring.try_put(raw, item, claimant),
+            Fifo::List(list) => list.try_put(raw, item, claimant),
         }
     }
 
     #[inline]
-    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         match self {
-            Fifo::Ring(ring) => ring.try_get(raw),
-            Fifo::List(list) => list.try_get(raw),
+            Fifo::Ring(ring) => ring.try_get(raw, claimant),
+            Fifo::List(list) => list.try_get(raw, claimant),
         }
     }
 

@@ -13,7 +13,7 @@
 
 use core::cell::RefCell;
 
-use super::raw::RawQueue;
+use super::raw::{Claimant, RawQueue};
 use super::store::{Clear, Store, give_back};
 use crate::lock::Lock;
 use crate::rlock::RLock;
@@ -63,9 +63,9 @@ impl<T> PriorityStore<T> {
 impl<T: Ord> Store for PriorityStore<T> {
     type Item = T;
 
-    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         let mut inbox = self.inbox.lock();
-        let Some(claim) = raw.claim_put() else { return Err(item) };
+        let Some(claim) = raw.claim_put(claimant) else { return Err(item) };
         let number = inbox.next_number;
         inbox.next_number = number.wrapping_add(1);
         inbox.entries.push(Entry { item, number });
@@ -74,7 +74,10 @@ impl<T: Ord> Store for PriorityStore<T> {
         Ok(())
     }
 
-    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
+        if raw.is_barred_from_get(claimant) {
+            return None;
+        }
         let guard = self.sorted.lock();
         let mut sorted =
             guard.try_borrow_mut().expect("`before_get` has ruled out that we are in a comparison");

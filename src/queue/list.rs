@@ -43,7 +43,7 @@ use core::ptr;
 
 use crossbeam_utils::CachePadded;
 
-use super::raw::{self, Laps, NO_LIMIT, ONE, RawQueue, Side, is_before, is_closed, position};
+use super::raw::{self, Claimant, Laps, NO_LIMIT, ONE, RawQueue, Side, is_before, position};
 use super::store::{Clear, Store, drop_all};
 use crate::primitives::BLOCK;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
@@ -186,7 +186,7 @@ impl<T> List<T> {
 
 impl<T> Clear for List<T> {
     fn clear(&mut self, raw: &RawQueue) {
-        drop_all(|| self.try_get(raw));
+        drop_all(|| self.try_get(raw, Claimant::Waiter));
     }
 }
 
@@ -206,16 +206,16 @@ impl<T> Store for List<T> {
     }
 
     #[inline]
-    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         let end = &*self.put_end;
         // Acquire: pairs with the Release of who put the tail on this block, so that the block is no older than the position.
-        let mut tail = raw.tail.word.load(Ordering::Acquire);
+        let mut tail = raw.tail.load(Ordering::Acquire);
         let mut new_block = None;
         let mut backoff = Backoff::new();
         let (block, index, wakes) = loop {
             let at = position(tail);
             let index = LAPS.index(at);
-            if is_closed(tail) || index == BLOCK || self.is_full(raw, at) {
+            if tail & claimant.barred_from_put() != 0 || index == BLOCK || self.is_full(raw, at) {
                 return Err(item);
             }
             if index + 1 == BLOCK && new_block.is_none() {
@@ -226,7 +226,7 @@ impl<T> Store for List<T> {
             let block = end.block.load(Ordering::Acquire);
             let (next, wakes) = raw::step(tail, at + ONE);
             // Relaxed: the slot's state carries the item. Acquire on failure: as the load above.
-            match raw.tail.word.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Acquire) {
+            match raw.tail.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => break (block, index, wakes),
                 Err(actual) => {
                     tail = actual;
@@ -239,7 +239,7 @@ impl<T> Store for List<T> {
             // Release: pairs with the Acquire of putters above; the block is as new.
             end.block.store(next, Ordering::Release);
             // Release: pairs with the Acquire at the top; the block of this position.
-            raw.tail.word.fetch_add(GAP, Ordering::Release);
+            raw.tail.fetch_add(GAP, Ordering::Release);
             // Release: pairs with the Acquire in `try_get`; the block is as new.
             // SAFETY: we have claimed a slot of this block, and not filled it yet (invariant 2).
             unsafe { (*block).next.store(next, Ordering::Release) };
@@ -259,21 +259,21 @@ impl<T> Store for List<T> {
     }
 
     #[inline]
-    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         let end = &*self.get_end;
         // Acquire: pairs with the Release of who put the head on this block, so that the block is no older than the position.
-        let mut head = raw.head.word.load(Ordering::Acquire);
+        let mut head = raw.head.load(Ordering::Acquire);
         let mut backoff = Backoff::new();
         let (block, index, wakes) = loop {
             let at = position(head);
             let index = LAPS.index(at);
-            if index == BLOCK {
+            if head & claimant.barred_from_get() != 0 || index == BLOCK {
                 return None;
             }
             // Relaxed: a position that the tail had, whoever stored it, and when. The tail is there or further.
             if !is_before(at, end.tail_seen.load(Ordering::Relaxed)) {
                 // Relaxed: as above; the slot's state tells whether the item is there.
-                let tail = position(raw.tail.word.load(Ordering::Relaxed));
+                let tail = position(raw.tail.load(Ordering::Relaxed));
                 if !is_before(at, tail) {
                     return None;
                 }
@@ -284,7 +284,7 @@ impl<T> Store for List<T> {
             let block = end.block.load(Ordering::Acquire);
             let (next, wakes) = raw::step(head, at + ONE);
             // Relaxed: the slot's state carries the item. Acquire on failure: as the load above.
-            match raw.head.word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Acquire) {
+            match raw.head.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => break (block, index, wakes),
                 Err(actual) => {
                     head = actual;
@@ -306,7 +306,7 @@ impl<T> Store for List<T> {
             // Release: pairs with the Acquire of getters above.
             end.block.store(next, Ordering::Release);
             // Release: pairs with the Acquire at the top; the block of this position.
-            raw.head.word.fetch_add(GAP, Ordering::Release);
+            raw.head.fetch_add(GAP, Ordering::Release);
         }
         // SAFETY: we have claimed this slot, so the block lives until it is TAKEN (invariant 2).
         let slot = unsafe { &(*block).slots[index] };
@@ -352,7 +352,7 @@ impl<T> List<T> {
             return false;
         }
         // Relaxed: as above.
-        let head = position(raw.head.word.load(Ordering::Relaxed));
+        let head = position(raw.head.load(Ordering::Relaxed));
         // Relaxed: as above.
         head_seen.store(head, Ordering::Relaxed);
         is_full(head)

@@ -6,10 +6,13 @@
 //! # The words
 //!
 //! ```text
-//! tail: position of the next put       | CLOSED | WAKING | PARKED    the flags speak of getters, who wait for it to move
-//! head: position of the next get       | CLOSED | WAKING | PARKED    the flags speak of putters, who wait for it to move
-//! done: position of the next task_done |                   PARKED    the flag speaks of those who join
+//! tail: position of the next put       | STARVING | CLOSED | WAKING | PARKED
+//! head: position of the next get       | STARVING | CLOSED | WAKING | PARKED
+//! done: position of the next task_done |                              PARKED
 //! ```
+//!
+//! WAKING and PARKED speak of the line of those who wait for this word to move: in `tail` of getters, in `head` of putters, in `done` of
+//! those who join. STARVING speaks of those who would move it themselves: in `tail` of putters, in `head` of getters.
 //!
 //! So the flags of a line stand in the word that its threads wait for, and the very step that lets one of them go on shows
 //! whether one is there. No fence is needed for that, and a put or a get with nobody waiting is one read-modify-write.
@@ -54,16 +57,15 @@
 //!
 //! # Starving
 //!
-//! A thread that was woken, found nothing and has been parking for a millisecond says that it is *starving*, in a count beside
-//! the word of its own end. While there are starving threads, as many items (or as much room) as there are of them are spoken for:
-//! the others leave that, and stand in the line behind. The count is advice, not a lock: a thread that is in the middle of its step
-//! when the count goes up may still be faster, once.
+//! A thread that was woken, found nothing and has been parking for a millisecond sets STARVING at its own end, unless another has done so.
+//! Then one item (or room for one) is spoken for: newcomers leave it, and stand in the line. Those who were in the line before the
+//! starving one are still served before it, so that its wait has an end. It takes the flag back when it leaves.
 
 use crossbeam_utils::CachePadded;
 
 use crate::deadline::Deadline;
 use crate::error::TaskDoneTooOften;
-use crate::primitives::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
 use crate::primitives::time::Patience;
 use crate::spin::{Poll, Polling, Snooze};
@@ -71,7 +73,8 @@ use crate::spin::{Poll, Polling, Snooze};
 const PARKED: u64 = 0b001;
 const WAKING: u64 = 0b010;
 const CLOSED: u64 = 0b100;
-const FLAG_BITS: u32 = 3;
+const STARVING: u64 = 0b1000;
+const FLAG_BITS: u32 = 4;
 const FLAGS: u64 = (1 << FLAG_BITS) - 1;
 
 /// From one position to the next, but at the end of a lap.
@@ -156,13 +159,30 @@ impl Laps {
     }
 }
 
-/// One of the two ends of a queue.
-#[derive(Debug)]
-pub(super) struct End {
-    /// The position of the next step at this end, with the flags of those at the other end.
-    pub(super) word: AtomicU64,
-    /// How many threads at this end are starving.
-    starving: AtomicUsize,
+/// Who makes an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Claimant {
+    /// Somebody who has just come, and has to wait while another is starving.
+    Newcomer,
+    /// Somebody who has the turn, or is starving, or knows that there is enough.
+    Waiter,
+}
+
+impl Claimant {
+    /// The flags of the tail that keep it from a put.
+    #[inline]
+    pub(super) const fn barred_from_put(self) -> u64 {
+        CLOSED | self.barred_from_get()
+    }
+
+    /// The flags of the head that keep it from a get.
+    #[inline]
+    pub(super) const fn barred_from_get(self) -> u64 {
+        match self {
+            Claimant::Newcomer => STARVING,
+            Claimant::Waiter => 0,
+        }
+    }
 }
 
 /// Which end a thread works at.
@@ -200,8 +220,8 @@ pub(super) enum GaveUp {
 
 #[derive(Debug)]
 pub(super) struct RawQueue {
-    pub(super) tail: CachePadded<End>,
-    pub(super) head: CachePadded<End>,
+    pub(super) tail: CachePadded<AtomicU64>,
+    pub(super) head: CachePadded<AtomicU64>,
     done: CachePadded<AtomicU64>,
     pub(super) laps: Laps,
     /// The most items there may be, or [`NO_LIMIT`].
@@ -214,10 +234,9 @@ impl RawQueue {
     #[cfg_attr(feature = "loom", track_caller)]
     pub(super) fn new(laps: Laps, capacity: Option<usize>, lap: u64) -> RawQueue {
         let start = laps.lap.wrapping_mul(lap);
-        let end = || End { word: AtomicU64::new(start), starving: AtomicUsize::new(0) };
         RawQueue {
-            tail: CachePadded::new(end()),
-            head: CachePadded::new(end()),
+            tail: CachePadded::new(AtomicU64::new(start)),
+            head: CachePadded::new(AtomicU64::new(start)),
             done: CachePadded::new(AtomicU64::new(start)),
             laps,
             limit: capacity.map_or(NO_LIMIT, |capacity| capacity as u64),
@@ -228,23 +247,16 @@ impl RawQueue {
     /// The position of the first step of all, as long as there was none.
     pub(super) fn start(&self) -> u64 {
         // Relaxed: nobody else knows the queue yet.
-        position(self.tail.word.load(Ordering::Relaxed))
+        position(self.tail.load(Ordering::Relaxed))
     }
 
     /// The end that threads on this side work at, and the end that they wait for.
     #[inline]
-    fn ends(&self, side: Side) -> (&End, &End) {
+    fn ends(&self, side: Side) -> (&AtomicU64, &AtomicU64) {
         match side {
             Side::Put => (&self.tail, &self.head),
             Side::Get => (&self.head, &self.tail),
         }
-    }
-
-    /// Whether nobody on this side is starving: then there is no need to stand in line.
-    #[inline]
-    pub(super) fn may_barge(&self, side: Side) -> bool {
-        // Relaxed: advice. Who parks because of it looks again (see `wait`).
-        self.ends(side).0.starving.load(Ordering::Relaxed) == 0
     }
 
     /// What keeps threads on this side from a step.
@@ -252,12 +264,12 @@ impl RawQueue {
         let (own, awaited) = self.ends(side);
         // Our own end first: it can only be further by the time of the next load, and then there was even less. So an answer of
         // "nothing" was true at that time. Acquire: it keeps the order of the two loads; and pairs with the Release in `close`.
-        let own = own.word.load(Ordering::Acquire);
+        let own = own.load(Ordering::Acquire);
         if side == Side::Put && is_closed(own) {
             return Obstacle::Closed;
         }
         // Acquire: pairs with the Release in `close`. Whoever parks because of this looks at it again.
-        let awaited = awaited.word.load(Ordering::Acquire);
+        let awaited = awaited.load(Ordering::Acquire);
         if self.between(side, own, awaited) > 0 {
             Obstacle::Passing
         } else if is_closed(awaited) {
@@ -283,26 +295,26 @@ impl RawQueue {
     /// little.
     fn available(&self, side: Side, awaited: u64) -> i64 {
         // Relaxed: a guess. We see our own steps; and if others have gone past `awaited`, it has moved.
-        self.between(side, self.ends(side).0.word.load(Ordering::Relaxed), awaited)
+        self.between(side, self.ends(side).0.load(Ordering::Relaxed), awaited)
     }
 
     /// Whether an attempt on this side is worth while: a guess.
     pub(super) fn is_ready(&self, side: Side) -> bool {
         // Relaxed: a guess.
-        let awaited = self.ends(side).1.word.load(Ordering::Relaxed);
+        let awaited = self.ends(side).1.load(Ordering::Relaxed);
         is_closed(awaited) || self.available(side, awaited) > 0
     }
 
     /// The word of the end that threads on this side work at: a guess.
     pub(super) fn own_word(&self, side: Side) -> u64 {
         // Relaxed: a guess.
-        self.ends(side).0.word.load(Ordering::Relaxed)
+        self.ends(side).0.load(Ordering::Relaxed)
     }
 
     /// Wakes the first of those who wait on this side. Only for who has set WAKING in the word that they wait for.
     #[cold]
     pub(super) fn wake_one(&self, side: Side) {
-        let word = &self.ends(side).1.word;
+        let word = self.ends(side).1;
         let key = (&raw const *word).addr();
         // SAFETY: the key is the address of our own word; the callback is one read-modify-write of it.
         unsafe {
@@ -321,7 +333,7 @@ impl RawQueue {
 
     /// Ends a turn, or a time of starving; and gives the turn to the next in line, if there is more to be had.
     fn pass_on(&self, side: Side, has_turn: bool) {
-        let word = &self.ends(side).1.word;
+        let word = self.ends(side).1;
         let kept = if has_turn { !WAKING } else { !0 };
         // A read-modify-write even if nothing is cleared: it either comes after the step of one who is about to park, and shows
         // us PARKED, or before, and then that thread sees what we did before: that we starve no more.
@@ -356,48 +368,48 @@ impl RawQueue {
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Result<R, GaveUp> {
         let (own, awaited) = self.ends(side);
-        let key = (&raw const awaited.word).addr();
+        let key = (&raw const *awaited).addr();
         let mut deadline = deadline.or_now();
         let mut waiter = Waiter { queue: self, side, has_turn: false, is_starving: false };
         let mut poll = Poll::new(polling);
         let mut snooze = Snooze::new();
         let mut patience: Option<Patience> = None;
+        // The caller's attempt has just failed: we begin with a look at what is in the way.
+        let mut was_woken = false;
         loop {
-            let reserved = waiter.reserved();
-            let seen = if let Some(seen) = reserved {
-                seen
-            } else {
-                if let Some(result) = attempt() {
-                    return Ok(result);
-                }
-                // Before we look at the word of the other end, which costs those who move it dearly.
-                if !deadline.is_now() && poll.until(&is_ready) {
-                    continue;
-                }
-                match self.obstacle(side) {
-                    Obstacle::Nothing(seen) => seen,
-                    Obstacle::Closed => return Err(GaveUp::Closed),
-                    Obstacle::Passing => {
-                        snooze.snooze();
+            // Polling comes before a look at the word of the other end, which costs those who move it dearly.
+            let is_worth_while = was_woken || !deadline.is_now() && poll.until(&is_ready);
+            let obstacle = if is_worth_while { Obstacle::Passing } else { self.obstacle(side) };
+            let (seen, is_reserved) = match obstacle {
+                Obstacle::Closed => return Err(GaveUp::Closed),
+                Obstacle::Nothing(seen) => (seen, false),
+                Obstacle::Passing => match waiter.reserved() {
+                    Some(seen) => (seen, true),
+                    None => {
+                        if let Some(result) = attempt() {
+                            return Ok(result);
+                        }
+                        if !is_worth_while {
+                            snooze.snooze();
+                        }
+                        was_woken = false;
                         continue;
                     }
-                }
+                },
             };
             if deadline.is_now() {
                 return Err(GaveUp::TimedOut);
             }
             if waiter.has_turn && !waiter.is_starving && patience.as_ref().is_some_and(Patience::is_exhausted)
             {
-                waiter.is_starving = true;
-                // Relaxed: advice.
-                own.starving.fetch_add(1, Ordering::Relaxed);
+                // Relaxed: it carries no data.
+                waiter.is_starving = own.fetch_or(STARVING, Ordering::Relaxed) & STARVING == 0;
             }
             let marked = (seen | PARKED) & if waiter.has_turn { !WAKING } else { !0 };
             if marked != seen {
                 // Acquire: pairs with the Release in `pass_on`. Either that step comes before ours, and `validate` sees that a
                 // thread starves no more, or it comes after ours and sees our PARKED. Relaxed on failure: we look again.
-                let result =
-                    awaited.word.compare_exchange(seen, marked, Ordering::Acquire, Ordering::Relaxed);
+                let result = awaited.compare_exchange(seen, marked, Ordering::Acquire, Ordering::Relaxed);
                 if result.is_err() {
                     deadline = deadline.or_now();
                     continue;
@@ -408,16 +420,19 @@ impl RawQueue {
             let validate = || {
                 // Relaxed: under the queue lock, like all that clears PARKED. If the word has not moved there is still nothing
                 // to be had; and what moves it from now on sees PARKED.
-                let now = awaited.word.load(Ordering::Relaxed);
+                let now = awaited.load(Ordering::Relaxed);
                 // The second word decides nothing together with the first: see the Acquire above.
-                (now ^ marked) & !WAKING == 0
-                    && (reserved.is_none() || own.starving.load(Ordering::Relaxed) > 0)
+                (now ^ marked) & !(WAKING | STARVING) == 0
+                    && (!is_reserved || own.load(Ordering::Relaxed) & STARVING != 0)
             };
             // SAFETY: the key is the address of our own word; `validate` is two loads and comparisons, the others do nothing.
             let result =
                 unsafe { parking::park(key, validate, || {}, |_, _| {}, ParkToken(0), deadline.instant()) };
             match result {
-                ParkResult::Unparked(token) => waiter.has_turn = token == TURN,
+                ParkResult::Unparked(token) => {
+                    waiter.has_turn = token == TURN;
+                    was_woken = true;
+                }
                 ParkResult::Invalid => deadline = deadline.or_now(),
                 // One last look. (PARKED may be stale now: the next step at the other end wakes nobody, and clears it.)
                 ParkResult::TimedOut => deadline = Deadline::Now,
@@ -432,12 +447,12 @@ impl RawQueue {
         let mut done = self.done.load(Ordering::Relaxed);
         loop {
             // Relaxed: the put of the item that the caller got happens before this (by the item), and so is in it.
-            let mut tail = position(self.tail.word.load(Ordering::Relaxed));
+            let mut tail = position(self.tail.load(Ordering::Relaxed));
             if self.laps.distance(position(done), tail) <= 0 {
                 // An error has to be true, and that load may be old: these read the latest values, and write nothing new.
                 // Relaxed: they are only compared.
                 done = self.done.fetch_or(0, Ordering::Relaxed);
-                tail = position(self.tail.word.fetch_or(0, Ordering::Relaxed));
+                tail = position(self.tail.fetch_or(0, Ordering::Relaxed));
                 if self.laps.distance(position(done), tail) <= 0 {
                     return Err(TaskDoneTooOften);
                 }
@@ -467,7 +482,7 @@ impl RawQueue {
     fn is_all_done(&self, done: u64) -> bool {
         // Relaxed: it shows every put that happens before this call, or before the call of a thread that we have seen to join.
         // If it is older than some put of which `done` knows, then the two are as close as can be.
-        self.laps.distance(position(done), position(self.tail.word.load(Ordering::Relaxed))) <= 0
+        self.laps.distance(position(done), position(self.tail.load(Ordering::Relaxed))) <= 0
     }
 
     #[cold]
@@ -479,18 +494,18 @@ impl RawQueue {
     }
 
     /// Claims a step of the tail, for a store that lets one thread at a time do that. `None`: the queue is full, or shut down.
-    pub(super) fn claim_put(&self) -> Option<Claim> {
+    pub(super) fn claim_put(&self, claimant: Claimant) -> Option<Claim> {
         // Relaxed: only a guess, the CAS below decides.
-        let mut tail = self.tail.word.load(Ordering::Relaxed);
+        let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
             // Relaxed: it can only be further than this, and then there is more room.
-            let head = self.head.word.load(Ordering::Relaxed);
-            if is_closed(tail) || self.between(Side::Put, tail, head) <= 0 {
+            let head = self.head.load(Ordering::Relaxed);
+            if tail & claimant.barred_from_put() != 0 || self.between(Side::Put, tail, head) <= 0 {
                 return None;
             }
             let (next, wakes) = step(tail, self.laps.next(position(tail)));
             // Relaxed, both: the store's lock carries the item; on failure it is the next guess.
-            match self.tail.word.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.tail.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Some(Claim { wakes: wakes.then_some(Side::Get) }),
                 Err(actual) => tail = actual,
             }
@@ -500,15 +515,21 @@ impl RawQueue {
     /// Claims a step of the head, for a store that lets one thread at a time do that, and has an item for it.
     pub(super) fn claim_get(&self) -> Claim {
         // Relaxed: only a guess, the CAS below decides.
-        let mut head = self.head.word.load(Ordering::Relaxed);
+        let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let (next, wakes) = step(head, self.laps.next(position(head)));
             // Relaxed, both: the store's lock carries the item; on failure it is the next guess.
-            match self.head.word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.head.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Claim { wakes: wakes.then_some(Side::Put) },
                 Err(actual) => head = actual,
             }
         }
+    }
+
+    /// Whether this thread has to stand in line for a get.
+    pub(super) fn is_barred_from_get(&self, claimant: Claimant) -> bool {
+        // Relaxed: advice.
+        self.head.load(Ordering::Relaxed) & claimant.barred_from_get() != 0
     }
 
     /// Ends a claim, when the item is in its place.
@@ -583,26 +604,26 @@ impl RawQueue {
     pub(super) fn close(&self) {
         for end in [&self.tail, &self.head] {
             // Release: pairs with the Acquire of those who find the queue closed.
-            end.word.fetch_or(CLOSED, Ordering::Release);
+            end.fetch_or(CLOSED, Ordering::Release);
         }
         for end in [&self.tail, &self.head] {
             // SAFETY: the key is the address of our own word; there is no callback.
-            unsafe { parking::unpark_all((&raw const end.word).addr(), LOOK_AGAIN) };
+            unsafe { parking::unpark_all((&raw const **end).addr(), LOOK_AGAIN) };
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
         // Acquire: pairs with the Release in `close`.
-        is_closed(self.tail.word.load(Ordering::Acquire))
+        is_closed(self.tail.load(Ordering::Acquire))
     }
 
     /// How many items are queued.
     pub(super) fn len(&self) -> usize {
         // Acquire, all three: it keeps them in this order, so that a tail which is the same before and after was so in between.
-        let mut tail = position(self.tail.word.load(Ordering::Acquire));
+        let mut tail = position(self.tail.load(Ordering::Acquire));
         loop {
-            let head = position(self.head.word.load(Ordering::Acquire));
-            let tail_after = position(self.tail.word.load(Ordering::Acquire));
+            let head = position(self.head.load(Ordering::Acquire));
+            let tail_after = position(self.tail.load(Ordering::Acquire));
             if tail == tail_after {
                 return (self.laps.distance(head, tail).max(0) as u64).min(self.limit) as usize;
             }
@@ -615,7 +636,7 @@ impl RawQueue {
         // Acquire: pairs with the Release in `task_done`, so that the puts of what is done are in `tail`.
         let done = position(self.done.load(Ordering::Acquire));
         // Relaxed: an answer that may be stale anyway.
-        let tail = position(self.tail.word.load(Ordering::Relaxed));
+        let tail = position(self.tail.load(Ordering::Relaxed));
         self.laps.distance(done, tail).max(0) as usize
     }
 }
@@ -631,18 +652,20 @@ struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
-    /// If all that there is is spoken for by those who starve: the word of the other end, as it was seen.
+    /// If all that there is is spoken for by one who starves: the word of the other end, as it was seen.
     fn reserved(&self) -> Option<u64> {
-        let (own, awaited) = self.queue.ends(self.side);
-        // Relaxed: advice.
-        let starving = own.starving.load(Ordering::Relaxed);
-        if starving == 0 || self.has_turn || self.is_starving {
+        if self.has_turn || self.is_starving {
             return None;
         }
-        // Relaxed: whoever parks because of this looks at it again.
-        let awaited = awaited.word.load(Ordering::Relaxed);
-        let may_go = is_closed(awaited) || self.queue.available(self.side, awaited) > starving as i64;
-        (!may_go).then_some(awaited)
+        let (own, awaited) = self.queue.ends(self.side);
+        // Relaxed: looked at again by whoever parks because of this.
+        let word = own.load(Ordering::Relaxed);
+        if word & (STARVING | CLOSED) != STARVING {
+            return None;
+        }
+        // Relaxed: as above.
+        let awaited = awaited.load(Ordering::Relaxed);
+        (self.queue.between(self.side, word, awaited) <= 1).then_some(awaited)
     }
 }
 
@@ -650,7 +673,7 @@ impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         if self.is_starving {
             // Relaxed: the Release in `pass_on` is what shows it to those who are about to park.
-            self.queue.ends(self.side).0.starving.fetch_sub(1, Ordering::Relaxed);
+            self.queue.ends(self.side).0.fetch_and(!STARVING, Ordering::Relaxed);
         }
         if self.has_turn || self.is_starving {
             self.queue.pass_on(self.side, self.has_turn);

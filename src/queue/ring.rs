@@ -19,7 +19,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::raw::{self, ONE, RawQueue, Side, is_before, is_closed, position};
+use super::raw::{self, Claimant, ONE, RawQueue, Side, is_before, is_closed, position};
 use super::store::{Clear, Store, drop_all};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::cell::TrackedCell;
@@ -64,12 +64,12 @@ impl<T> Store for Ring<T> {
     type Item = T;
 
     #[inline]
-    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
-        let mut tail = raw.tail.word.load(Ordering::Relaxed);
+        let mut tail = raw.tail.load(Ordering::Relaxed);
         let mut backoff = Backoff::new();
         loop {
-            if is_closed(tail) {
+            if tail & claimant.barred_from_put() != 0 {
                 return Err(item);
             }
             let at = position(tail);
@@ -79,7 +79,7 @@ impl<T> Store for Ring<T> {
             if stamp == at {
                 let (next, wakes) = raw::step(tail, raw.laps.next(at));
                 // Relaxed, both: the stamp carries the item; on failure it is the next guess.
-                match raw.tail.word.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
+                match raw.tail.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
                         let mut access = slot.item.begin_mut();
                         // SAFETY: the slot was free, and we moved the tail past it: it is ours until the next stamp.
@@ -102,17 +102,20 @@ impl<T> Store for Ring<T> {
                 return Err(item);
             } else {
                 // Our `tail` is old. Relaxed: as above.
-                tail = raw.tail.word.load(Ordering::Relaxed);
+                tail = raw.tail.load(Ordering::Relaxed);
             }
         }
     }
 
     #[inline]
-    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
-        let mut head = raw.head.word.load(Ordering::Relaxed);
+        let mut head = raw.head.load(Ordering::Relaxed);
         let mut backoff = Backoff::new();
         loop {
+            if head & claimant.barred_from_get() != 0 {
+                return None;
+            }
             let at = position(head);
             let slot = self.slot(raw, at);
             // Acquire: pairs with the Release in `try_put`; the item is there.
@@ -120,7 +123,7 @@ impl<T> Store for Ring<T> {
             if stamp == at + ONE {
                 let (next, wakes) = raw::step(head, raw.laps.next(at));
                 // Relaxed, both: the stamp carries the item; on failure it is the next guess.
-                match raw.head.word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+                match raw.head.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
                         let mut access = slot.item.begin_mut();
                         // SAFETY: the slot was full, and we moved the head past it: its item is ours.
@@ -143,7 +146,7 @@ impl<T> Store for Ring<T> {
                 return None;
             } else {
                 // Our `head` is old. Relaxed: as above.
-                head = raw.head.word.load(Ordering::Relaxed);
+                head = raw.head.load(Ordering::Relaxed);
             }
         }
     }
@@ -165,6 +168,6 @@ impl<T> Store for Ring<T> {
 
 impl<T> Clear for Ring<T> {
     fn clear(&mut self, raw: &RawQueue) {
-        drop_all(|| self.try_get(raw));
+        drop_all(|| self.try_get(raw, Claimant::Waiter));
     }
 }

@@ -1,6 +1,6 @@
 //! A raw queue and a store: everything that the three public queues do, written once.
 
-use super::raw::{GaveUp, RawQueue, Side};
+use super::raw::{Claimant, GaveUp, RawQueue, Side};
 use super::store::{Clear, Store};
 use crate::deadline::Deadline;
 use crate::error::{TryGetError, TryPutError};
@@ -24,21 +24,18 @@ impl<S: Clear> Drop for Shared<S> {
 
 impl<S: Store> Shared<S> {
     #[inline]
-    pub(super) fn put(&self, mut item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
-        if self.raw.may_barge(Side::Put) {
-            match self.store.try_put(&self.raw, item) {
-                Ok(()) => return Ok(()),
-                Err(back) => item = back,
-            }
+    pub(super) fn put(&self, item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
+        match self.store.try_put(&self.raw, item, Claimant::Newcomer) {
+            Ok(()) => Ok(()),
+            Err(item) => self.put_slow(item, deadline),
         }
-        self.put_slow(item, deadline)
     }
 
     #[cold]
     fn put_slow(&self, item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
         let mut item = Some(item);
         let put = || {
-            let back = self.store.try_put(&self.raw, item.take()?).err();
+            let back = self.store.try_put(&self.raw, item.take()?, Claimant::Waiter).err();
             let is_put = back.is_none();
             item = back;
             is_put.then_some(())
@@ -56,18 +53,16 @@ impl<S: Store> Shared<S> {
     #[inline]
     pub(super) fn get(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
         self.store.before_get();
-        if self.raw.may_barge(Side::Get)
-            && let Some(item) = self.store.try_get(&self.raw)
-        {
-            return Ok(item);
+        match self.store.try_get(&self.raw, Claimant::Newcomer) {
+            Some(item) => Ok(item),
+            None => self.get_slow(deadline),
         }
-        self.get_slow(deadline)
     }
 
     #[cold]
     fn get_slow(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
         let is_ready = || self.store.is_ready(&self.raw, Side::Get);
-        let get = || self.store.try_get(&self.raw);
+        let get = || self.store.try_get(&self.raw, Claimant::Waiter);
         let polling = self.store.polling();
         self.raw.wait(Side::Get, deadline, polling, is_ready, get).map_err(|why| match why {
             GaveUp::Closed => TryGetError::ShutDown,

@@ -1,7 +1,7 @@
 //! Last in, first out: a vector under a lock. No code of the user runs under it, and all that is done there is a move of one item; or of
 //! all, when the vector grows or shrinks, which is rare.
 
-use super::raw::RawQueue;
+use super::raw::{Claimant, RawQueue};
 use super::store::{Clear, Store, give_back};
 use crate::lock::Lock;
 
@@ -19,17 +19,20 @@ impl<T> Stack<T> {
 impl<T> Store for Stack<T> {
     type Item = T;
 
-    fn try_put(&self, raw: &RawQueue, item: T) -> Result<(), T> {
+    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         let mut items = self.items.lock();
-        let Some(claim) = raw.claim_put() else { return Err(item) };
+        let Some(claim) = raw.claim_put(claimant) else { return Err(item) };
         items.push(item);
         drop(items);
         raw.finish(claim);
         Ok(())
     }
 
-    fn try_get(&self, raw: &RawQueue) -> Option<T> {
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         let mut items = self.items.lock();
+        if raw.is_barred_from_get(claimant) {
+            return None;
+        }
         let item = items.pop()?;
         let claim = raw.claim_get();
         give_back(&mut items);

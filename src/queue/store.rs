@@ -1,6 +1,6 @@
 //! What keeps the items of a queue.
 
-use super::raw::{RawQueue, Side};
+use super::raw::{Claimant, RawQueue, Side};
 use crate::spin::Polling;
 
 /// Keeps items, and moves the two ends of a [`RawQueue`] as it takes them in and gives them out.
@@ -12,10 +12,10 @@ pub(super) trait Store: Clear {
 
     /// Takes an item in, or gives it back: if the queue is shut down or full, and also if it only looks full because another thread is
     /// in the middle of its step. [`RawQueue::obstacle`] tells which.
-    fn try_put(&self, raw: &RawQueue, item: Self::Item) -> Result<(), Self::Item>;
+    fn try_put(&self, raw: &RawQueue, item: Self::Item, claimant: Claimant) -> Result<(), Self::Item>;
 
     /// Gives an item out, unless the queue is empty, or looks so because another thread is in the middle of its step.
-    fn try_get(&self, raw: &RawQueue) -> Option<Self::Item>;
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<Self::Item>;
 
     /// How those who wait look whether an attempt is worth while, before they park.
     fn polling(&self) -> Polling {
