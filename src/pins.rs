@@ -9,7 +9,8 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 use crate::raw::{RawCondition, RawLock, RawRLock};
 use crate::{
     ArcLockGuard, ArcPermit, ArcRLockGuard, Barrier, BoundedSemaphore, Condition, Event, Job, JoinableQueue,
-    Lock, LockGuard, MappedLockGuard, MappedRLockGuard, Permit, RLock, RLockGuard, Semaphore,
+    LifoQueue, Lock, LockGuard, MappedLockGuard, MappedRLockGuard, Permit, PriorityQueue, RLock, RLockGuard,
+    Semaphore,
 };
 
 /// `Send`, and not `Sync`.
@@ -31,6 +32,10 @@ mod sizes {
     const_assert_eq!(size_of::<Semaphore>(), size_of::<usize>());
     const_assert_eq!(size_of::<BoundedSemaphore>(), 2 * size_of::<usize>());
     const_assert_eq!(size_of::<Condition>(), size_of::<usize>());
+    const_assert_eq!(
+        size_of::<JoinableQueue<[u64; 8]>>(),
+        5 * size_of::<crossbeam_utils::CachePadded<u64>>()
+    );
     const_assert_eq!(size_of::<RawLock>(), 1);
     const_assert_eq!(size_of::<RawRLock>(), 16);
     const_assert_eq!(size_of::<RawCondition>(), size_of::<usize>());
@@ -97,5 +102,9 @@ assert_not_impl_any!(RLock<u8>: RefUnwindSafe);
 
 // A queue hands items from thread to thread, and never shares one.
 assert_impl_all!(JoinableQueue<SendOnly>: Send, Sync);
+assert_impl_all!(LifoQueue<SendOnly>: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(PriorityQueue<SendOnly>: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_not_impl_any!(JoinableQueue<Neither>: Send, Sync);
+assert_not_impl_any!(LifoQueue<Neither>: Send, Sync);
+assert_not_impl_any!(PriorityQueue<Neither>: Send, Sync);
 assert_impl_all!(Job<'static, u8>: Send, Sync);

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use common::{wait_until, within};
 use raddle::{
-    Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, OverRelease, RLock, Semaphore,
-    TaskDoneTooOften, TryPutError,
+    Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, LifoQueue, Lock, OverRelease, PriorityQueue,
+    RLock, Semaphore, TaskDoneTooOften, TryGetError, TryPutError,
 };
 
 /// A second of the original.
@@ -498,6 +498,54 @@ fn program_14_a_none_each_ends_the_consumers() {
         let mut ends = ends.into_inner().unwrap();
         ends.sort();
         assert_eq!(ends, [0, 1, 2], "each got one");
+    });
+}
+
+#[test]
+fn program_15_last_in_first_out_lowest_first_and_no_waiting_for_ever() {
+    within(|| {
+        let plates = LifoQueue::bounded(3);
+        for plate in [1, 2, 3] {
+            plates.put(plate).unwrap();
+        }
+        assert!(plates.is_full());
+        assert_eq!(plates.try_put(4), Err(TryPutError::Full(4)));
+        let start = Instant::now();
+        assert_eq!(plates.try_put_for(4, SECOND), Err(TryPutError::Full(4)));
+        assert!(start.elapsed() >= SECOND);
+        assert_eq!([(); 3].map(|()| plates.get().unwrap()), [3, 2, 1]);
+        assert!(plates.is_empty());
+        assert_eq!(plates.try_get(), Err(TryGetError::Empty));
+        let start = Instant::now();
+        assert_eq!(plates.try_get_for(SECOND), Err(TryGetError::Empty));
+        assert!(start.elapsed() >= SECOND);
+
+        let patients = PriorityQueue::bounded(4);
+        for patient in [(3, "cough"), (1, "heart"), (10, "form"), (1, "stroke")] {
+            patients.put(patient).unwrap();
+        }
+        let late = (0, "fire");
+        assert_eq!(patients.try_put(late), Err(TryPutError::Full(late)));
+        assert_eq!(patients.try_put_for(late, SECOND).map_err(TryPutError::into_inner), Err(late));
+        let order = [(1, "heart"), (1, "stroke"), (3, "cough"), (10, "form")];
+        assert_eq!([(); 4].map(|()| patients.get().unwrap()), order);
+        assert_eq!(patients.try_get(), Err(TryGetError::Empty));
+        assert_eq!(patients.try_get_for(SECOND), Err(TryGetError::Empty));
+
+        // And with threads: nobody looks before all have come in.
+        let start_work = Event::new();
+        thread::scope(|s| {
+            let worker = s.spawn(|| {
+                start_work.wait();
+                patients.iter().map(|(priority, _)| priority).collect::<Vec<u32>>()
+            });
+            for priority in [2, 0, 3, 1] {
+                patients.put((priority, "")).unwrap();
+            }
+            patients.shutdown();
+            start_work.set();
+            assert_eq!(worker.join().unwrap(), [0, 1, 2, 3]);
+        });
     });
 }
 

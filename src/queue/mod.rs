@@ -103,8 +103,8 @@ const FIRST_LAP: u64 = 0;
 ///
 /// A put is one read-modify-write, and so is a get; nobody is woken unless somebody is parked. A bounded queue allocates its slots
 /// when it is made, and nothing after that; with more than 65,536 of them it is a list with a limit instead, and grows as
-/// it is filled. An unbounded queue allocates a block for 31 items at a time, and gives blocks back as it drains: all but
-/// the one in use, one spare, and one for each getter that is stalled while it takes its item out.
+/// it is filled. An unbounded queue allocates a block for 31 items at a time, and gives each block back when its items have been
+/// got: what is left of an empty queue is one block, and one for each getter that is stalled while it takes its item out.
 ///
 /// # Coming from `crossbeam-channel`
 ///
@@ -181,8 +181,8 @@ pub struct JoinableQueue<T> {
 ///
 /// # Fairness, timeouts, panics, memory ordering, under loom
 ///
-/// As for [`JoinableQueue`]. The items stand in a vector behind a lock, which is held for a move of one item. An item at the bottom
-/// may stay there for as long as others come.
+/// As for [`JoinableQueue`]. The items stand in a vector behind a lock, which is held for a move of one item; or of all, when the vector
+/// grows, or shrinks to what is needed. An item at the bottom may stay there for as long as others come.
 ///
 /// # Coming from Python
 ///
@@ -217,12 +217,13 @@ pub struct LifoQueue<T> {
 ///
 /// As for [`JoinableQueue`]. A put takes the same time whatever is in the queue, and compares nothing: items are sorted by those
 /// who get, one getter at a time. A getter whose comparison takes long holds up the other getters, even those that would not block,
-/// but no putter. An item may stay for as long as lower ones come.
+/// but no putter. An [`Ord`] may itself put, if that need not wait for room. An item may stay for as long as lower ones come.
 ///
 /// # Panics
 ///
-/// `bounded(0)`; a get from within the comparison of two items of this queue; and a get whose comparison panics, which loses
-/// no item: they stay in the queue, and in order.
+/// `bounded(0)`; a get, or a `shutdown_now`, from within the comparison of two items of this queue; and a get whose comparison panics,
+/// which loses no item: they stay in the queue, and in order. (If it happens in `shutdown_now`, those that it has taken back already
+/// are dropped, and the rest can still be got.)
 ///
 /// # Coming from Python
 ///

@@ -66,7 +66,7 @@ use crossbeam_utils::CachePadded;
 use crate::deadline::Deadline;
 use crate::error::TaskDoneTooOften;
 use crate::primitives::atomic::{AtomicU64, Ordering};
-use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
+use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
 use crate::primitives::time::Patience;
 use crate::spin::{Poll, Polling, Snooze};
 
@@ -85,6 +85,8 @@ pub(super) const NO_LIMIT: u64 = u64::MAX;
 
 /// Told to a woken waiter: it is your turn, look after the others.
 const TURN: UnparkToken = UnparkToken(0x71);
+/// Told to those who join.
+const ALL_DONE: UnparkToken = UnparkToken(0x72);
 /// Told to woken waiters: the queue is shut down, look again.
 const LOOK_AGAIN: UnparkToken = UnparkToken(0x70);
 
@@ -485,12 +487,28 @@ impl RawQueue {
         self.laps.distance(position(done), position(self.tail.load(Ordering::Relaxed))) <= 0
     }
 
+    /// Wakes those who joined before `done` was `all_done`, when all was done. Others may have come since, and more was put.
     #[cold]
-    fn wake_joiners(&self, done: u64) {
-        // Relaxed: no data. Who parks after this sets it again; who has parked before is woken below.
-        self.done.fetch_and(!PARKED, Ordering::Relaxed);
-        // SAFETY: the key is the address of our own word; there is no callback.
-        unsafe { parking::unpark_all((&raw const *self.done).addr(), UnparkToken(done as usize)) };
+    fn wake_joiners(&self, all_done: u64) {
+        let key = (&raw const *self.done).addr();
+        // What they saw when they came. (On a 32-bit machine the low half of it: nobody waits for 2^27 laps.)
+        let filter = |ParkToken(seen)| {
+            if (seen.wrapping_sub(all_done as usize) as isize) < 0 {
+                FilterOp::Unpark
+            } else {
+                FilterOp::Skip
+            }
+        };
+        // SAFETY: the key is the address of our own word; the filter compares, and the callback is one read-modify-write.
+        unsafe {
+            parking::unpark_filter(key, filter, |result| {
+                if !result.have_more {
+                    // Relaxed: under the queue lock, as all that clears PARKED.
+                    self.done.fetch_and(!PARKED, Ordering::Relaxed);
+                }
+                ALL_DONE
+            });
+        }
     }
 
     /// Claims a step of the tail, for a store that lets one thread at a time do that. `None`: the queue is full, or shut down.
@@ -576,19 +594,16 @@ impl RawQueue {
                     validate,
                     || {},
                     |_, _| {},
-                    ParkToken(0),
+                    ParkToken(position(done) as usize),
                     deadline.instant(),
                 )
             };
             match result {
-                ParkResult::Unparked(UnparkToken(all_done)) => {
-                    // All was done when `done` was `all_done`. If that lies beyond what we saw, it was so while we waited, whatever
-                    // was put since. If not, the wake-up was slow, and is for those who came before us.
-                    if (all_done.wrapping_sub(position(done) as usize) as isize) > 0 {
-                        // Acquire: as in `join`; the wake-up alone tells of the last task_done only.
-                        self.done.load(Ordering::Acquire);
-                        return true;
-                    }
+                // It was so at some moment while we waited, whatever was put since.
+                ParkResult::Unparked(_) => {
+                    // Acquire: as in `join`; the wake-up alone tells of the last task_done only.
+                    self.done.load(Ordering::Acquire);
+                    return true;
                 }
                 ParkResult::Invalid => {}
                 ParkResult::TimedOut => {

@@ -72,6 +72,7 @@ impl<S: Store> Shared<S> {
 
     /// Shuts down and takes back what is queued, which counts as done.
     pub(super) fn shutdown_now(&self) -> Vec<S::Item> {
+        self.store.before_get();
         self.raw.close();
         let mut items = Vec::new();
         while let Ok(item) = self.get(Deadline::Now) {
