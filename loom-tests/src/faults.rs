@@ -24,12 +24,13 @@ struct Planted {
     fault: Fault,
 }
 
-use Op::{CompareExchange, Load, Parking, Rmw};
+use Op::{CompareExchange, Load, Parking, Rmw, Store};
 
 /// An operation, as [`Operation`] but comparable with what a child prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Op {
     Load(Ordering),
+    Store(Ordering),
     Rmw(&'static str),
     CompareExchange(Ordering),
     Parking(&'static str),
@@ -39,6 +40,7 @@ impl Op {
     fn matches(self, operation: &str) -> bool {
         match self {
             Load(order) => operation == format!("Load({order:?})"),
+            Store(order) => operation == format!("Store({order:?})"),
             CompareExchange(order) => operation.starts_with(&format!("CompareExchange({order:?}, ")),
             Rmw(name) => operation.starts_with(&format!("Rmw({name:?}, ")),
             Parking(name) => operation == format!("Parking({name:?})"),
@@ -253,24 +255,108 @@ const PLANTED: &[Planted] = &[
         fault: Fault::SkipUnpark,
     },
     Planted {
-        what: "JoinableQueue: nobody is told of an item or of room",
-        model: "queue_capacity_one",
-        file: "condition/raw.rs",
-        operations: &[Parking("unpark_requeue")],
+        what: "Queue: nobody is told of an item",
+        model: "queue_ring_hand_over",
+        file: "queue/raw.rs",
+        operations: &[Parking("unpark_one")],
         fault: Fault::SkipUnpark,
     },
     Planted {
-        what: "JoinableQueue: shutdown reaches one of two",
-        model: "queue_shutdown_all",
-        file: "condition/raw.rs",
-        operations: &[Parking("unpark_requeue")],
+        what: "Queue: nobody is told of room",
+        model: "queue_ring_room",
+        file: "queue/raw.rs",
+        operations: &[Parking("unpark_one")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Queue: a getter parks without a last look at the word",
+        model: "queue_ring_hand_over",
+        file: "queue/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Queue: a putter parks without a last look at the word",
+        model: "queue_ring_room",
+        file: "queue/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Queue: a shutdown wakes nobody",
+        model: "queue_ring_shutdown_putter",
+        file: "queue/raw.rs",
+        operations: &[Parking("unpark_all")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Queue: a shutdown reaches one getter of two",
+        model: "queue_ring_shutdown_getters",
+        file: "queue/raw.rs",
+        operations: &[Parking("unpark_all")],
         fault: Fault::UnparkOneForAll,
     },
     Planted {
-        what: "JoinableQueue: the lock inside orders nothing",
-        model: "queue_item_is_handed_over",
-        file: "lock/raw.rs",
+        what: "Queue: a shutdown publishes nothing",
+        model: "queue_ring_shutdown_getter",
+        file: "queue/raw.rs",
+        operations: &[Rmw("fetch_or")],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Queue: who finds the queue shut down sees nothing",
+        model: "queue_shutdown_look",
+        file: "queue/raw.rs",
+        operations: &[Load(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Queue: the last task_done wakes nobody",
+        model: "queue_join_sees_all_who_did",
+        file: "queue/raw.rs",
+        operations: &[Parking("unpark_filter")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Queue: a join parks without a last look at the word",
+        model: "queue_join_sees_all_who_did",
+        file: "queue/raw.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Queue: a task_done publishes nothing",
+        model: "queue_join_sees_all_who_did",
+        file: "queue/raw.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Acquire),
+    },
+    Planted {
+        what: "Queue: a task_done knows nothing of those who join",
+        model: "queue_join_knows_what_was_put",
+        file: "queue/raw.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Release),
+    },
+    Planted {
+        what: "Queue: a join does not tell what was put before",
+        model: "queue_join_knows_what_was_put",
+        file: "queue/raw.rs",
         operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "List: a block in limbo is not shown to who takes it from there",
+        model: "queue_list_limbo_changes_hands",
+        file: "queue/list.rs",
+        operations: &[Rmw("swap")],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Ring: a stamp publishes neither an item nor an empty slot",
+        model: "queue_ring_capacity_one",
+        file: "queue/ring.rs",
+        operations: &[Store(Ordering::Release), Load(Ordering::Acquire)],
         fault: RELAXED,
     },
 ];

@@ -61,6 +61,9 @@ struct Slot<T> {
 
 struct Block<T> {
     slots: [Slot<T>; BLOCK],
+    /// Nothing, and no work. Under the model it stands for the block itself: loom sees that nobody reads it before it is there, nor when
+    /// it is gone.
+    life: TrackedCell<()>,
     /// The block after this one; null until the last slot is claimed by a put. In limbo and after: the next block there.
     next: AtomicPtr<Block<T>>,
 }
@@ -81,9 +84,14 @@ impl<T> Block<T> {
             }
         }
         // SAFETY: as above.
-        unsafe { (&raw mut (*this).next).write(AtomicPtr::new(ptr::null_mut())) };
+        unsafe {
+            (&raw mut (*this).life).write(TrackedCell::new(()));
+            (&raw mut (*this).next).write(AtomicPtr::new(ptr::null_mut()));
+        }
         // SAFETY: all fields are written.
-        unsafe { block.assume_init() }
+        let block = unsafe { block.assume_init() };
+        block.life.begin_mut().end();
+        block
     }
 
     /// Whether all items have been taken out.
@@ -150,7 +158,8 @@ impl<T> List<T> {
             // SAFETY: retired, not freed yet, and out of limbo: only getters in the middle of a get may know it besides us.
             if unsafe { (*block).is_drained() } {
                 // SAFETY: it came from a box, and with all slots TAKEN nobody else knows it (invariant 2).
-                drop(unsafe { Box::from_raw(block) });
+                let block = unsafe { Box::from_raw(block) };
+                block.life.begin_mut().end();
             } else {
                 // SAFETY: as above.
                 unsafe { self.push_to_limbo(block) };
@@ -222,11 +231,12 @@ impl<T> Store for List<T> {
                 // Before the claim: from then on the others wait for us.
                 new_block = Some(Block::new());
             }
-            // Acquire: pairs with the Release below; we shall write in it.
-            let block = end.block.load(Ordering::Acquire);
+            // Relaxed: the Acquire of the position has shown the block that goes with it.
+            let block = end.block.load(Ordering::Relaxed);
             let (next, wakes) = raw::step(tail, at + ONE);
-            // Relaxed: the slot's state carries the item. Acquire on failure: as the load above.
-            match raw.tail.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Acquire) {
+            // Release: pairs with the Acquire in `obstacle`; who finds the queue full by this tail knows of the gets before this put. (The
+            // slot's state carries the item.) Acquire on failure: as the load at the top.
+            match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => break (block, index, wakes),
                 Err(actual) => {
                     tail = actual;
@@ -234,11 +244,13 @@ impl<T> Store for List<T> {
                 }
             }
         };
+        // SAFETY: we have claimed a slot of this block, so it lives until the slot is TAKEN (invariant 2).
+        let mut life = unsafe { (*block).life.begin_ref() };
         if index + 1 == BLOCK {
             let next = Box::into_raw(new_block.expect("made before the claim"));
-            // Release: pairs with the Acquire of putters above; the block is as new.
-            end.block.store(next, Ordering::Release);
-            // Release: pairs with the Acquire at the top; the block of this position.
+            // Relaxed: the Release below shows it.
+            end.block.store(next, Ordering::Relaxed);
+            // Release: pairs with the Acquire at the top; the block of this position, and what is in it.
             raw.tail.fetch_add(GAP, Ordering::Release);
             // Release: pairs with the Acquire in `try_get`; the block is as new.
             // SAFETY: we have claimed a slot of this block, and not filled it yet (invariant 2).
@@ -250,6 +262,7 @@ impl<T> Store for List<T> {
         // SAFETY: the slot is EMPTY and ours: we moved the tail past it.
         unsafe { slot.item.get().write(MaybeUninit::new(item)) };
         access.end();
+        life.end();
         // Release: pairs with the Acquire in `try_get`. After this the block may be gone.
         slot.state.store(FULL, Ordering::Release);
         if wakes {
@@ -280,11 +293,12 @@ impl<T> Store for List<T> {
                 // Relaxed: as above.
                 end.tail_seen.store(tail, Ordering::Relaxed);
             }
-            // Acquire: pairs with the Release below; we shall look into it.
-            let block = end.block.load(Ordering::Acquire);
+            // Relaxed: the Acquire of the position has shown the block that goes with it.
+            let block = end.block.load(Ordering::Relaxed);
             let (next, wakes) = raw::step(head, at + ONE);
-            // Relaxed: the slot's state carries the item. Acquire on failure: as the load above.
-            match raw.head.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Acquire) {
+            // Release: pairs with the Acquire in `obstacle`; who finds the queue empty by this head knows of the puts before this get.
+            // Acquire on failure: as the load at the top.
+            match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => break (block, index, wakes),
                 Err(actual) => {
                     head = actual;
@@ -292,6 +306,8 @@ impl<T> Store for List<T> {
                 }
             }
         };
+        // SAFETY: we have claimed a slot of this block, so it lives until the slot is TAKEN (invariant 2).
+        let mut life = unsafe { (*block).life.begin_ref() };
         if index + 1 == BLOCK {
             let mut snooze = Snooze::new();
             let next = loop {
@@ -303,9 +319,9 @@ impl<T> Store for List<T> {
                 }
                 snooze.snooze();
             };
-            // Release: pairs with the Acquire of getters above.
-            end.block.store(next, Ordering::Release);
-            // Release: pairs with the Acquire at the top; the block of this position.
+            // Relaxed: the Release below shows it.
+            end.block.store(next, Ordering::Relaxed);
+            // Release: pairs with the Acquire at the top; the block of this position, and what is in it.
             raw.head.fetch_add(GAP, Ordering::Release);
         }
         // SAFETY: we have claimed this slot, so the block lives until it is TAKEN (invariant 2).
@@ -319,6 +335,7 @@ impl<T> Store for List<T> {
         // SAFETY: the slot is FULL and ours: we moved the head past it.
         let item = unsafe { slot.item.get().read().assume_init() };
         access.end();
+        life.end();
         // Release: pairs with the Acquire in `is_drained`. After this the block may be gone, unless it is for us to retire.
         slot.state.store(TAKEN, Ordering::Release);
         if index + 1 == BLOCK {

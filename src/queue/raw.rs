@@ -265,7 +265,8 @@ impl RawQueue {
     pub(super) fn obstacle(&self, side: Side) -> Obstacle {
         let (own, awaited) = self.ends(side);
         // Our own end first: it can only be further by the time of the next load, and then there was even less. So an answer of
-        // "nothing" was true at that time. Acquire: it keeps the order of the two loads; and pairs with the Release in `close`.
+        // "nothing" was true at that time. Acquire: it keeps the order of the two loads, and pairs with the Release of the steps at this
+        // end: who took one of these and then a step at the other end is seen at both. And it pairs with the Release in `close`.
         let own = own.load(Ordering::Acquire);
         if side == Side::Put && is_closed(own) {
             return Obstacle::Closed;
@@ -522,8 +523,9 @@ impl RawQueue {
                 return None;
             }
             let (next, wakes) = step(tail, self.laps.next(position(tail)));
-            // Relaxed, both: the store's lock carries the item; on failure it is the next guess.
-            match self.tail.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
+            // Release: pairs with the Acquire in `obstacle`, as in the ring. (The store's lock carries the item.) Relaxed on failure: it
+            // is the next guess.
+            match self.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return Some(Claim { wakes: wakes.then_some(Side::Get) }),
                 Err(actual) => tail = actual,
             }
@@ -536,8 +538,8 @@ impl RawQueue {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let (next, wakes) = step(head, self.laps.next(position(head)));
-            // Relaxed, both: the store's lock carries the item; on failure it is the next guess.
-            match self.head.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+            // Release: pairs with the Acquire in `obstacle`, as in the ring. Relaxed on failure: it is the next guess.
+            match self.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return Claim { wakes: wakes.then_some(Side::Put) },
                 Err(actual) => head = actual,
             }

@@ -78,8 +78,9 @@ impl<T> Store for Ring<T> {
             let stamp = slot.stamp.load(Ordering::Acquire);
             if stamp == at {
                 let (next, wakes) = raw::step(tail, raw.laps.next(at));
-                // Relaxed, both: the stamp carries the item; on failure it is the next guess.
-                match raw.tail.compare_exchange_weak(tail, next, Ordering::Relaxed, Ordering::Relaxed) {
+                // Release: pairs with the Acquire in `obstacle`; who finds the queue full by this tail knows of the gets before this put.
+                // (The stamp carries the item.) Relaxed on failure: it is the next guess.
+                match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => {
                         let mut access = slot.item.begin_mut();
                         // SAFETY: the slot was free, and we moved the tail past it: it is ours until the next stamp.
@@ -122,8 +123,9 @@ impl<T> Store for Ring<T> {
             let stamp = slot.stamp.load(Ordering::Acquire);
             if stamp == at + ONE {
                 let (next, wakes) = raw::step(head, raw.laps.next(at));
-                // Relaxed, both: the stamp carries the item; on failure it is the next guess.
-                match raw.head.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed) {
+                // Release: pairs with the Acquire in `obstacle`; who finds the queue empty by this head knows of the puts before this get.
+                // (The stamp frees the slot.) Relaxed on failure: it is the next guess.
+                match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => {
                         let mut access = slot.item.begin_mut();
                         // SAFETY: the slot was full, and we moved the head past it: its item is ours.

@@ -63,5 +63,5 @@ pub fn all() -> Vec<Model> {
 /// Those that are too large for loom. `tests/models.rs` runs them on real threads.
 #[allow(dead_code, reason = "one of the two packages that this file belongs to does not run them")]
 pub fn stress_only() -> Vec<Model> {
-    barrier::STRESS_ONLY.to_vec()
+    [barrier::STRESS_ONLY, queue::STRESS_ONLY].concat()
 }

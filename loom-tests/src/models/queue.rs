@@ -1,128 +1,615 @@
-//! `JoinableQueue`: every item arrives once, in order, at somebody; nobody is left waiting; `join` ends with the last task.
+//! `JoinableQueue`, `LifoQueue` and `PriorityQueue`: every item arrives once, in order, at somebody, with all that was written
+//! before; nobody is left waiting; `join` ends with the last task.
+//!
+//! The names say what keeps the items: `ring` (`JoinableQueue::bounded`), `list` (`unbounded`, and with a limit), `lifo`,
+//! `priority`. Models of what all of them share run on the one with the fewest steps, mostly the ring.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use super::{Model, bounded, exhaustive};
 use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
-use raddle::{GetError, JoinableQueue, PutError, TaskDoneTooOften, TryGetError, TryPutError};
+use raddle::{
+    GetError, JoinableQueue, LifoQueue, PriorityQueue, PutError, TaskDoneTooOften, TryGetError, TryPutError,
+};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    exhaustive("queue_capacity_one", 12_303, queue_capacity_one),
-    exhaustive("queue_unbounded", 2358, queue_unbounded),
-    exhaustive("queue_item_is_handed_over", 63, queue_item_is_handed_over),
-    bounded("queue_two_putters", 3, 11_227, queue_two_putters),
-    bounded("queue_two_getters", 3, 8257, queue_two_getters),
-    exhaustive("queue_try", 661, queue_try),
-    exhaustive("queue_put_timeout", 7892, queue_put_timeout),
-    exhaustive("queue_get_timeout", 7892, queue_get_timeout),
-    bounded("queue_timeout_eats_no_item", 4, 34_203, queue_timeout_eats_no_item),
-    bounded("queue_timeout_eats_no_room", 3, 6524, queue_timeout_eats_no_room),
-    exhaustive("queue_shutdown_getter", 1025, queue_shutdown_getter),
-    exhaustive("queue_shutdown_putter", 2358, queue_shutdown_putter),
-    bounded("queue_shutdown_all", 4, 15_156, queue_shutdown_all),
-    bounded("queue_shutdown_now", 3, 8380, queue_shutdown_now),
-    exhaustive("queue_shutdown_now_ends_join", 1046, queue_shutdown_now_ends_join),
-    exhaustive("queue_join_ends_with_shutdown_now", 139, queue_join_ends_with_shutdown_now),
-    exhaustive("queue_join", 1046, queue_join),
-    bounded("queue_join_two", 3, 6791, queue_join_two),
-    exhaustive("queue_join_timeout", 7892, queue_join_timeout),
-    exhaustive("queue_job", 1046, queue_job),
+    // An item goes from one thread to another.
+    exhaustive("queue_ring_hand_over", 559, || hand_over(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_hand_over", 399, || hand_over(JoinableQueue::unbounded())),
+    exhaustive("queue_list_limit_hand_over", 399, || hand_over(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_lifo_hand_over", 4667, || hand_over(LifoQueue::bounded(1))),
+    exhaustive("queue_priority_hand_over", 4883, || hand_over(PriorityQueue::bounded(1))),
+    // Full, and a get.
+    exhaustive("queue_ring_room", 559, || room(JoinableQueue::bounded(1), 1)),
+    exhaustive("queue_ring_two_room", 559, || room(JoinableQueue::bounded(2), 2)),
+    exhaustive("queue_list_limit_room", 399, || room(JoinableQueue::list_with_limit(1), 1)),
+    exhaustive("queue_lifo_room", 11_992, || room(LifoQueue::bounded(1), 1)),
+    // Both wait for each other.
+    exhaustive("queue_ring_hand_over_wraps", 559, || hand_over(JoinableQueue::about_to_wrap(Some(1), 1))),
+    exhaustive("queue_ring_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(1), 1), 1)),
+    exhaustive("queue_ring_two_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(2), 1), 2)),
+    exhaustive("queue_list_follows_wraps", 7102, || list_follows(JoinableQueue::about_to_wrap(None, 1))),
+    bounded("queue_ring_capacity_one", 3, 130_125, || two_items(JoinableQueue::bounded(1))),
+    bounded("queue_ring_capacity_two", 6, 50_806, || two_items(JoinableQueue::bounded(2))),
+    bounded("queue_ring_two_wraps", 6, 50_806, || two_items(JoinableQueue::about_to_wrap(Some(2), 1))),
+    bounded("queue_list_two_items", 5, 98_630, || two_items(JoinableQueue::unbounded())),
+    bounded("queue_list_limit_two_items", 3, 173_716, || two_items(JoinableQueue::list_with_limit(1))),
+    // Nobody waits.
+    exhaustive("queue_ring_try_put", 111, || try_put(JoinableQueue::bounded(1))),
+    exhaustive("queue_ring_try_get", 111, || try_get(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_try_put", 193, || try_put(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_list_try_get", 105, || try_get(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_lifo_try_put", 834, || try_put(LifoQueue::bounded(1))),
+    exhaustive("queue_lifo_try_get", 2387, || try_get(LifoQueue::bounded(1))),
+    exhaustive("queue_priority_try_put", 8611, || try_put(PriorityQueue::bounded(1))),
+    exhaustive("queue_priority_try_get", 3578, || try_get(PriorityQueue::bounded(1))),
+    exhaustive("queue_ring_never_full", 69_246, || never_full(JoinableQueue::bounded(2))),
+    bounded("queue_list_never_full", 6, 30_473, || never_full(JoinableQueue::list_with_limit(2))),
+    exhaustive("queue_ring_never_empty", 271, || never_empty(JoinableQueue::bounded(3))),
+    bounded("queue_list_never_empty", 6, 62_307, || never_empty(JoinableQueue::unbounded())),
+    // Two at one end.
+    exhaustive("queue_ring_puts", 201, || puts(JoinableQueue::bounded(2))),
+    exhaustive("queue_list_puts", 62, || puts(JoinableQueue::unbounded())),
+    exhaustive("queue_lifo_puts", 30, || puts(LifoQueue::unbounded())),
+    exhaustive("queue_priority_puts", 30, || puts(PriorityQueue::unbounded())),
+    exhaustive("queue_ring_gets", 201, || gets(JoinableQueue::bounded(2))),
+    exhaustive("queue_lifo_gets", 30, || gets(LifoQueue::unbounded())),
+    exhaustive("queue_priority_gets", 160_221, || gets(PriorityQueue::unbounded())),
+    // Blocks of the list.
+    exhaustive("queue_list_puts_past_a_block", 3414, list_puts_past_a_block),
+    exhaustive("queue_list_gets_past_a_block", 9468, list_gets_past_a_block),
+    exhaustive("queue_list_follows", 7102, || list_follows(JoinableQueue::unbounded())),
+    bounded("queue_list_limbo_changes_hands", 3, 49_943, list_limbo_changes_hands),
+    exhaustive("queue_list_limbo", 52_436, list_limbo),
+    bounded("queue_list_two_getters_and_a_putter", 3, 114_572, list_two_getters_and_a_putter),
+    // Three threads, the turn, and the starving.
+    bounded("queue_ring_two_getters", 5, 137_635, || two_getters(JoinableQueue::bounded(2))),
+    bounded("queue_list_two_putters", 3, 226_346, || two_putters(JoinableQueue::list_with_limit(1))),
+    bounded("queue_ring_getters_turns", 3, 96_691, || {
+        turn_is_passed_on_to_getters(JoinableQueue::bounded(2))
+    }),
+    bounded("queue_ring_putters_turns", 3, 96_691, || {
+        turn_is_passed_on_to_putters(JoinableQueue::bounded(2))
+    }),
+    bounded("queue_ring_getter_starves", 4, 97_000, || getter_starves(JoinableQueue::bounded(1))),
+    bounded("queue_list_getter_starves", 3, 100_282, || getter_starves(JoinableQueue::unbounded())),
+    bounded("queue_ring_putter_starves", 4, 97_000, || putter_starves(JoinableQueue::bounded(1))),
+    // Timeouts.
+    exhaustive("queue_ring_put_timeout", 6923, || put_timeout(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_put_timeout", 15_870, || put_timeout(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_ring_get_timeout", 6923, || get_timeout(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_get_timeout", 10_107, || get_timeout(JoinableQueue::unbounded())),
+    bounded("queue_ring_timeout_eats_no_item", 3, 50_924, || timeout_eats_no_item(JoinableQueue::bounded(1))),
+    bounded("queue_ring_timeout_eats_no_room", 3, 50_924, || timeout_eats_no_room(JoinableQueue::bounded(1))),
+    // Shutdown.
+    exhaustive("queue_ring_shutdown_putter", 80, || shutdown_putter(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_shutdown_putter", 112, || shutdown_putter(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_lifo_shutdown_putter", 117, || shutdown_putter(LifoQueue::bounded(1))),
+    exhaustive("queue_priority_shutdown_putter", 117, || shutdown_putter(PriorityQueue::bounded(1))),
+    exhaustive("queue_ring_shutdown_getter", 63, || shutdown_getter(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_shutdown_getter", 94, || shutdown_getter(JoinableQueue::unbounded())),
+    exhaustive("queue_lifo_shutdown_getter", 63, || shutdown_getter(LifoQueue::bounded(1))),
+    exhaustive("queue_priority_shutdown_getter", 63, || shutdown_getter(PriorityQueue::bounded(1))),
+    exhaustive("queue_ring_drains", 94, || drains(JoinableQueue::bounded(2))),
+    exhaustive("queue_list_drains", 180, || drains(JoinableQueue::unbounded())),
+    exhaustive("queue_shutdown_and_put", 6, shutdown_and_put),
+    exhaustive("queue_shutdown_look", 5, shutdown_look),
+    bounded("queue_ring_shutdown_getters", 4, 151_089, || shutdown_getters(JoinableQueue::bounded(1))),
+    bounded("queue_ring_shutdown_putters", 4, 118_998, || shutdown_putters(JoinableQueue::bounded(1))),
+    exhaustive("queue_ring_shutdown_now_and_put", 361, || shutdown_now_and_put(JoinableQueue::bounded(2))),
+    exhaustive("queue_list_shutdown_now_and_put", 703, || shutdown_now_and_put(JoinableQueue::unbounded())),
+    exhaustive("queue_lifo_shutdown_now_and_put", 48_394, || shutdown_now_and_put(LifoQueue::unbounded())),
+    bounded("queue_ring_shutdown_now_and_get", 6, 66_915, || shutdown_now_and_get(JoinableQueue::bounded(1))),
+    bounded(
+        "queue_list_shutdown_now_and_get",
+        4,
+        66_930,
+        || shutdown_now_and_get(JoinableQueue::unbounded()),
+    ),
+    exhaustive("queue_lifo_shutdown_now_and_get", 54_979, || shutdown_now_and_get(LifoQueue::unbounded())),
+    bounded("queue_priority_shutdown_now_and_get", 3, 72_126, || {
+        shutdown_now_and_get(PriorityQueue::unbounded())
+    }),
+    exhaustive("queue_shutdown_now_ends_join", 58_830, shutdown_now_ends_join),
+    // Joins.
+    exhaustive("queue_join", 261_680, || join(JoinableQueue::bounded(2))),
+    bounded("queue_join_list", 6, 13_056, || join(JoinableQueue::unbounded())),
+    exhaustive("queue_join_wraps", 261_680, || join(JoinableQueue::about_to_wrap(Some(1), 1))),
+    bounded("queue_join_knows_what_was_put", 5, 236_607, join_knows_what_was_put),
+    exhaustive("queue_join_sees_all_who_did", 37_458, join_sees_all_who_did),
+    bounded("queue_join_two", 3, 39_878, join_two),
+    exhaustive("queue_join_timeout", 25_616, join_timeout),
+    bounded("queue_join_and_put", 6, 43_364, join_and_put),
+    exhaustive("queue_job", 1673, job),
+    exhaustive("queue_len", 1, len),
+    exhaustive("queue_done_too_often", 22, done_too_often),
+    // The user's own code.
+    exhaustive("queue_priority_comparison_panics", 108, priority_comparison_panics),
+    exhaustive("queue_ring_dropped_with_items", 201, || dropped_with_items(JoinableQueue::bounded(3))),
+    exhaustive("queue_list_dropped_with_items", 95_604, || dropped_with_items(JoinableQueue::unbounded())),
 ];
 
-type Queue = Arc<JoinableQueue<u32>>;
+/// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in
+/// other models.
+pub const STRESS_ONLY: &[Model] = &[
+    exhaustive("queue_priority_room", 1, || room(PriorityQueue::bounded(1), 1)),
+    exhaustive("queue_lifo_capacity_one", 1, || two_items(LifoQueue::bounded(1))),
+    exhaustive("queue_priority_capacity_one", 1, || two_items(PriorityQueue::bounded(1))),
+    bounded("queue_lifo_two_getters", 3, 1, || two_parked_getters(LifoQueue::bounded(2))),
+    bounded("queue_lifo_two_putters", 3, 1, || two_putters(LifoQueue::bounded(1))),
+    bounded("queue_priority_two_getters", 3, 1, || two_parked_getters(PriorityQueue::bounded(2))),
+    bounded("queue_priority_two_putters", 3, 1, || two_putters(PriorityQueue::bounded(1))),
+    exhaustive("queue_lifo_get_timeout", 1, || get_timeout(LifoQueue::bounded(1))),
+    exhaustive("queue_priority_get_timeout", 1, || get_timeout(PriorityQueue::bounded(1))),
+    bounded("queue_ring_shutdown_now", 3, 1, || shutdown_now_three(JoinableQueue::bounded(1))),
+    bounded("queue_list_shutdown_now", 3, 1, || shutdown_now_three(JoinableQueue::list_with_limit(1))),
+    bounded("queue_lifo_shutdown_now", 3, 1, || shutdown_now_three(LifoQueue::bounded(1))),
+    bounded("queue_priority_shutdown_now", 3, 1, || shutdown_now_three(PriorityQueue::bounded(1))),
+    exhaustive("queue_list_blocks_come_and_go", 1, list_blocks_come_and_go),
+    bounded("queue_ring_two_putters", 3, 1, || two_putters(JoinableQueue::bounded(1))),
+    bounded("queue_list_getters_turns", 3, 1, || turn_is_passed_on_to_getters(JoinableQueue::unbounded())),
+    bounded("queue_ring_two_parked_getters", 3, 1, || two_parked_getters(JoinableQueue::bounded(2))),
+    bounded("queue_list_two_parked_getters", 3, 1, || two_parked_getters(JoinableQueue::unbounded())),
+    bounded("queue_ring_two_parked_putters", 3, 1, || two_parked_putters(JoinableQueue::bounded(2))),
+    bounded("queue_list_two_getters", 3, 1, || two_getters(JoinableQueue::unbounded())),
+    bounded("queue_ring_line_behind_the_starving", 3, 1, || {
+        line_behind_the_starving(JoinableQueue::bounded(2))
+    }),
+    bounded("queue_ring_starving_gives_up", 3, 1, || starving_gives_up(JoinableQueue::bounded(1))),
+    bounded("queue_priority_panic_passes_the_turn_on", 3, 1, priority_panic_passes_the_turn_on),
+];
 
-fn spawn_with<T: Send + 'static, R: Send + 'static>(
-    queue: &Arc<JoinableQueue<T>>,
-    f: impl FnOnce(&JoinableQueue<T>) -> R + Send + 'static,
+/// What the models ask of any of the queues.
+trait Queue<T>: Send + Sync + 'static {
+    fn put(&self, item: T) -> Result<(), PutError<T>>;
+    fn try_put(&self, item: T) -> Result<(), TryPutError<T>>;
+    fn try_put_for(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>>;
+    fn get(&self) -> Result<T, GetError>;
+    fn try_get(&self) -> Result<T, TryGetError>;
+    fn try_get_for(&self, timeout: Duration) -> Result<T, TryGetError>;
+    fn task_done(&self) -> Result<(), TaskDoneTooOften>;
+    fn join(&self);
+    fn shutdown(&self);
+    fn shutdown_now(&self) -> Vec<T>;
+    fn is_empty(&self) -> bool;
+    fn unfinished(&self) -> usize;
+}
+
+macro_rules! queue {
+    ($Name:ident) => {
+        impl<T: Ord + Send + 'static> Queue<T> for $Name<T> {
+            fn put(&self, item: T) -> Result<(), PutError<T>> {
+                $Name::put(self, item)
+            }
+            fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+                $Name::try_put(self, item)
+            }
+            fn try_put_for(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
+                $Name::try_put_for(self, item, timeout)
+            }
+            fn get(&self) -> Result<T, GetError> {
+                $Name::get(self)
+            }
+            fn try_get(&self) -> Result<T, TryGetError> {
+                $Name::try_get(self)
+            }
+            fn try_get_for(&self, timeout: Duration) -> Result<T, TryGetError> {
+                $Name::try_get_for(self, timeout)
+            }
+            fn task_done(&self) -> Result<(), TaskDoneTooOften> {
+                $Name::task_done(self)
+            }
+            fn join(&self) {
+                $Name::join(self);
+            }
+            fn shutdown(&self) {
+                $Name::shutdown(self);
+            }
+            fn shutdown_now(&self) -> Vec<T> {
+                $Name::shutdown_now(self)
+            }
+            fn is_empty(&self) -> bool {
+                $Name::is_empty(self)
+            }
+            fn unfinished(&self) -> usize {
+                $Name::unfinished(self)
+            }
+        }
+    };
+}
+
+queue!(JoinableQueue);
+queue!(LifoQueue);
+queue!(PriorityQueue);
+
+/// Counts how many things there are. No step of the model: it is only looked at when all threads have ended.
+#[derive(Clone, Default)]
+struct Tally(std::sync::Arc<AtomicIsize>);
+
+impl Tally {
+    fn thing(&self, number: u32) -> Thing {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let data = Data::new(0);
+        data.with_mut(|data| *data = number);
+        Thing { number, data, tally: self.clone() }
+    }
+
+    /// Every thing was dropped, and once.
+    fn check(&self) {
+        assert_eq!(self.0.load(Ordering::Relaxed), 0, "things left, or dropped twice");
+    }
+}
+
+/// An item with data in it that its putter wrote.
+struct Thing {
+    number: u32,
+    data: Data<u32>,
+    tally: Tally,
+}
+
+impl Thing {
+    /// Looks at the data, which loom only allows to who comes after the putter, and says which thing it is.
+    fn number(self) -> u32 {
+        self.data.with_mut(|data| assert_eq!(core::mem::take(data), self.number));
+        self.number
+    }
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        self.tally.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for Thing {
+    fn eq(&self, other: &Thing) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Thing {}
+
+impl PartialOrd for Thing {
+    fn partial_cmp(&self, other: &Thing) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Thing {
+    fn cmp(&self, other: &Thing) -> core::cmp::Ordering {
+        self.number.cmp(&other.number)
+    }
+}
+
+fn spawn_with<Q: Send + Sync + 'static, R: Send + 'static>(
+    queue: &Arc<Q>,
+    f: impl FnOnce(&Q) -> R + Send + 'static,
 ) -> JoinHandle<R> {
     let queue = Arc::clone(queue);
     spawn(move || f(&queue))
 }
 
-fn bounded_queue(capacity: usize) -> Queue {
-    Arc::new(JoinableQueue::bounded(capacity))
+/// What a put that must not fail comes to: items have no `Debug`.
+fn ok<T, E>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|_| panic!("it has to succeed"))
 }
 
-/// One putter, one getter, room for one: the putter waits for the getter, and the getter for the putter.
-fn queue_capacity_one() {
-    let queue = bounded_queue(1);
-    queue.put(1).unwrap();
+/// One put, one get: the getter waits for it, and sees what was written before.
+fn hand_over(queue: impl Queue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    let getter = spawn_with(&queue, |queue| ok(queue.get()).number());
+    ok(queue.put(tally.thing(1)));
+    assert_eq!(getter.join().unwrap(), 1);
+    tally.check();
+}
+
+/// No room: the putter waits for the getter.
+fn room(queue: impl Queue<Thing>, capacity: u32) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    for number in 1..=capacity {
+        ok(queue.put(tally.thing(number)));
+    }
+    let thing = tally.thing(9);
+    let putter = spawn_with(&queue, move |queue| ok(queue.put(thing)));
+    assert_eq!(ok(queue.get()).number(), 1);
+    putter.join().unwrap();
+    drop(queue);
+    tally.check();
+}
+
+/// Two items go across, first in, first out: with room for one, each side waits for the other.
+fn two_items(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     let getter = spawn_with(&queue, |queue| [queue.get().unwrap(), queue.get().unwrap()]);
+    queue.put(1).unwrap();
     queue.put(2).unwrap();
-    assert_eq!(getter.join().unwrap(), [1, 2]);
+    let items = getter.join().unwrap();
+    assert_eq!(items[0] + items[1], 3);
+    assert!(queue.is_empty());
     assert_eq!(queue.unfinished(), 2);
 }
 
-/// With room for all, only the getter waits.
-fn queue_unbounded() {
-    let queue = Arc::new(JoinableQueue::unbounded());
-    let getter = spawn_with(&queue, |queue| queue.get().unwrap());
-    queue.put(1).unwrap();
-    queue.put(2).unwrap();
+/// `try_put` and a timeout of zero never wait: beside a get they find room or don't.
+fn try_put(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.try_put(1).unwrap();
+    let getter = spawn_with(&queue, |queue| queue.try_get().unwrap());
+    let left = match queue.try_put_for(2, Duration::ZERO) {
+        Ok(()) => Ok(2),
+        Err(error) => {
+            assert_eq!(error, TryPutError::Full(2));
+            Err(TryGetError::Empty)
+        }
+    };
     assert_eq!(getter.join().unwrap(), 1);
-    assert_eq!(queue.get(), Ok(2));
+    assert_eq!(queue.try_get(), left);
 }
 
-/// What was written before the put is seen after the get.
-fn queue_item_is_handed_over() {
-    let queue = Arc::new(JoinableQueue::bounded(1));
-    let getter = spawn_with(&queue, |queue: &JoinableQueue<Arc<Data<u32>>>| {
-        queue.get().unwrap().with_mut(|data| assert_eq!(*data, 1));
-    });
-    let item = Arc::new(Data::new(0));
-    item.with_mut(|data| *data += 1);
-    queue.put(item).unwrap();
-    getter.join().unwrap();
-}
-
-/// Two putters at a queue with room for one.
-fn queue_two_putters() {
-    let queue = bounded_queue(1);
-    let putters = [1, 2].map(|item| spawn_with(&queue, move |queue| queue.put(item).unwrap()));
-    let items = [queue.get().unwrap(), queue.get().unwrap()];
-    assert_eq!(items[0] + items[1], 3);
-    assert!(queue.is_empty());
-    for putter in putters {
-        putter.join().unwrap();
-    }
-}
-
-/// Two getters, and a putter that puts two items: a getter that is woken may find that the other was faster.
-fn queue_two_getters() {
-    let queue = bounded_queue(2);
-    let getters = [(); 2].map(|()| spawn_with(&queue, |queue| queue.get().unwrap()));
-    queue.put(1).unwrap();
-    queue.put(2).unwrap();
-    assert_eq!(getters.into_iter().map(|getter| getter.join().unwrap()).sum::<u32>(), 3);
-    assert!(queue.is_empty());
-}
-
-/// `try_put`, `try_get` and a timeout of zero never wait.
-fn queue_try() {
-    let queue = bounded_queue(1);
-    let getter = spawn_with(&queue, |queue| match queue.try_get() {
+/// `try_get` and a timeout of zero never wait: beside a put they find the item or don't.
+fn try_get(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let putter = spawn_with(&queue, |queue| queue.try_put(1).unwrap());
+    let got = match queue.try_get_for(Duration::ZERO) {
         Ok(item) => item,
         Err(error) => {
             assert_eq!(error, TryGetError::Empty);
             0
         }
-    });
-    queue.try_put(1).unwrap();
-    let put = match queue.try_put_for(2, Duration::ZERO) {
-        Ok(()) => 2,
-        Err(error) => {
-            assert_eq!(error, TryPutError::Full(2));
-            0
-        }
     };
-    let got = getter.join().unwrap();
-    assert!(put == 0 || got == 1);
-    let left = queue.try_get_for(Duration::ZERO).unwrap_or(0);
-    assert_eq!(got + left, 1 + put);
+    putter.join().unwrap();
+    assert_eq!(got + queue.try_get().unwrap_or(0), 1);
+}
+
+/// Two put at once, with room for both.
+fn puts(queue: impl Queue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    let thing = tally.thing(1);
+    let other = spawn_with(&queue, move |queue| ok(queue.put(thing)));
+    ok(queue.put(tally.thing(2)));
+    other.join().unwrap();
+    assert_eq!(ok(queue.try_get()).number() + ok(queue.try_get()).number(), 3);
+    assert!(queue.is_empty());
+    tally.check();
+}
+
+/// Two get at once, with an item for each.
+fn gets(queue: impl Queue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    ok(queue.put(tally.thing(2)));
+    let other = spawn_with(&queue, |queue| ok(queue.get()).number());
+    let got = ok(queue.get()).number();
+    assert_eq!(got + other.join().unwrap(), 3);
+    assert!(queue.is_empty());
+    tally.check();
+}
+
+/// One putter takes the last slot of a block and goes on to the next; another comes in the middle of that.
+fn list_puts_past_a_block() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let thing = tally.thing(4);
+    let other = spawn_with(&queue, move |queue| ok(queue.put(thing)));
+    ok(queue.put(tally.thing(2)));
+    other.join().unwrap();
+    // One at a time: with an item in a wrong place, the last get would wait for ever.
+    assert_eq!(ok(queue.try_get()).number(), 1);
+    assert_eq!(ok(queue.try_get()).number() + ok(queue.try_get()).number(), 6);
+    tally.check();
+}
+
+/// One getter takes the last item of a block and goes on to the next; another comes in the middle of that.
+fn list_gets_past_a_block() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    for number in [1, 2, 4] {
+        ok(queue.put(tally.thing(number)));
+    }
+    assert_eq!(ok(queue.get()).number(), 1);
+    let other = spawn_with(&queue, |queue| ok(queue.get()).number());
+    let got = ok(queue.get()).number();
+    assert_eq!(got + other.join().unwrap(), 6);
+    tally.check();
+}
+
+/// The getter is on the putter's heels when that goes on to the next block.
+fn list_follows(queue: JoinableQueue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    assert_eq!(ok(queue.get()).number(), 1);
+    let getter = spawn_with(&queue, |queue| ok(queue.get()).number());
+    ok(queue.put(tally.thing(2)));
+    assert_eq!(getter.join().unwrap(), 2);
+    ok(queue.put(tally.thing(3)));
+    assert_eq!(ok(queue.get()).number(), 3);
+    tally.check();
+}
+
+/// A getter may still be at the first slot of a block when another retires it: then the block goes to limbo.
+fn list_limbo() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    for number in 1..=2 {
+        ok(queue.put(tally.thing(number)));
+    }
+    let other = spawn_with(&queue, |queue| queue.try_get().map_or(0, Thing::number));
+    let got = queue.try_get().map_or(0, Thing::number);
+    assert_eq!(got + other.join().unwrap(), 3);
+    // Two more blocks pass, which is when limbo is looked through.
+    for number in 3..=4 {
+        ok(queue.put(tally.thing(number)));
+        assert_eq!(ok(queue.try_get()).number(), number);
+    }
+    tally.check();
+}
+
+/// A block that one getter put into limbo is taken from there by another, who follows its link.
+fn list_limbo_changes_hands() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    for number in 1..=4 {
+        ok(queue.put(tally.thing(number)));
+    }
+    let other = spawn_with(&queue, |queue| ok(queue.try_get()).number());
+    let mut got = 0;
+    for _ in 0..3 {
+        got += ok(queue.try_get()).number();
+    }
+    assert_eq!(got + other.join().unwrap(), 10);
+    tally.check();
+}
+
+/// One puts and gets two blocks' worth, beside another that gets.
+fn list_blocks_come_and_go() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    let other = spawn_with(&queue, |queue| queue.try_get().map_or(0, Thing::number));
+    let mut got = 0;
+    for number in 1..=2 {
+        ok(queue.put(tally.thing(2 * number - 1)));
+        ok(queue.put(tally.thing(2 * number)));
+        got += queue.try_get().map_or(0, Thing::number);
+        got += queue.try_get().map_or(0, Thing::number);
+    }
+    got += other.join().unwrap();
+    while let Ok(thing) = queue.try_get() {
+        got += thing.number();
+    }
+    assert_eq!(got, 10);
+    tally.check();
+}
+
+/// Two getters over the end of a block, and a putter that brings the item that one of them lacks.
+fn list_two_getters_and_a_putter() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    ok(queue.get());
+    ok(queue.put(tally.thing(2)));
+    let getters = [(); 2].map(|()| spawn_with(&queue, |queue| ok(queue.get()).number()));
+    ok(queue.put(tally.thing(3)));
+    assert_eq!(getters.into_iter().map(|getter| getter.join().unwrap()).sum::<u32>(), 5);
+    tally.check();
+}
+
+/// Two putters with room for one, and a getter that makes room for the other.
+fn two_putters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let putters = [1, 2].map(|item| spawn_with(&queue, move |queue| queue.put(item).unwrap()));
+    let got = queue.get().unwrap();
+    for putter in putters {
+        putter.join().unwrap();
+    }
+    assert_eq!(got + queue.try_get().unwrap(), 3);
+}
+
+/// Two getters with an item for one, and a putter that brings another.
+fn two_getters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let getters = [(); 2].map(|()| spawn_with(&queue, |queue| queue.get().unwrap()));
+    queue.put(2).unwrap();
+    assert_eq!(getters.into_iter().map(|getter| getter.join().unwrap()).sum::<u32>(), 3);
+}
+
+/// Two getters wait, and two puts come: one who is woken passes the turn on.
+fn two_parked_getters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let getters = [(); 2].map(|()| spawn_with(&queue, |queue| queue.get().unwrap()));
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    assert_eq!(getters.into_iter().map(|getter| getter.join().unwrap()).sum::<u32>(), 3);
+}
+
+/// As above, but the second getter comes when the first has its item, and may find that its turn is not over.
+fn turn_is_passed_on_to_getters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let first = spawn_with(&queue, |queue| queue.get().unwrap());
+    queue.put(1).unwrap();
+    let second = spawn_with(&queue, |queue| queue.get().unwrap());
+    queue.put(2).unwrap();
+    assert_eq!(first.join().unwrap() + second.join().unwrap(), 3);
+}
+
+/// The same for putters.
+fn turn_is_passed_on_to_putters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    let first = spawn_with(&queue, |queue| queue.put(3).unwrap());
+    queue.try_get().unwrap();
+    let second = spawn_with(&queue, |queue| queue.put(4).unwrap());
+    queue.try_get().unwrap();
+    first.join().unwrap();
+    second.join().unwrap();
+}
+
+/// Two putters wait for room, and two gets make it: one who is woken passes the turn on.
+fn two_parked_putters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    let putters = [3, 4].map(|item| spawn_with(&queue, move |queue| queue.put(item).unwrap()));
+    assert_eq!(queue.try_get().unwrap() + queue.try_get().unwrap(), 3);
+    for putter in putters {
+        putter.join().unwrap();
+    }
+}
+
+/// A getter that is woken may find that another was faster. It says that it starves, and gets the next item.
+fn getter_starves(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let getter = spawn_with(&queue, |queue| queue.get().unwrap());
+    queue.put(1).unwrap();
+    let barged = queue.try_get().is_ok();
+    if barged {
+        queue.put(2).unwrap();
+    }
+    assert_eq!(getter.join().unwrap(), if barged { 2 } else { 1 });
+}
+
+/// A putter that is woken may find that another was faster. It says that it starves, and gets the next room.
+fn putter_starves(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let putter = spawn_with(&queue, |queue| queue.put(3).unwrap());
+    assert_eq!(queue.get().unwrap(), 1);
+    if queue.try_put(2).is_ok() {
+        assert_eq!(queue.get().unwrap(), 2);
+    }
+    putter.join().unwrap();
+    assert_eq!(queue.get().unwrap(), 3);
+}
+
+/// One getter may come to starve, and the other to stand behind it for that reason: both get an item.
+fn line_behind_the_starving(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let first = spawn_with(&queue, |queue| queue.get().unwrap());
+    queue.put(1).unwrap();
+    if queue.try_get().is_ok() {
+        queue.put(2).unwrap();
+    }
+    let second = spawn_with(&queue, |queue| queue.get().unwrap());
+    queue.put(3).unwrap();
+    let first = first.join().unwrap();
+    assert_ne!(first, second.join().unwrap());
+}
+
+/// As above, but who starves may time out: then the item goes to who stands behind.
+fn starving_gives_up(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let timed = spawn_with(&queue, |queue| queue.try_get_for(some_time()).is_ok());
+    queue.put(1).unwrap();
+    if queue.try_get().is_ok() {
+        queue.put(2).unwrap();
+    }
+    let patient = spawn_with(&queue, |queue| queue.get().unwrap());
+    if timed.join().unwrap() {
+        queue.put(3).unwrap();
+    }
+    patient.join().unwrap();
 }
 
 /// A timed put either puts its item or has it back, and the queue agrees.
-fn queue_put_timeout() {
-    let queue = bounded_queue(1);
+fn put_timeout(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     queue.put(1).unwrap();
     let getter = spawn_with(&queue, |queue| queue.get().unwrap());
     let put = queue.try_put_for(2, some_time());
@@ -138,8 +625,8 @@ fn queue_put_timeout() {
 }
 
 /// A timed get either has the item or leaves it.
-fn queue_get_timeout() {
-    let queue = bounded_queue(1);
+fn get_timeout(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     let putter = spawn_with(&queue, |queue| queue.put(1).unwrap());
     let got = match queue.try_get_for(some_time()) {
         Ok(item) => item,
@@ -153,11 +640,11 @@ fn queue_get_timeout() {
 }
 
 /// Of two getters one gives up: the item goes to the other, who would wait for ever.
-fn queue_timeout_eats_no_item() {
-    let queue = bounded_queue(2);
+fn timeout_eats_no_item(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     let timed = spawn_with(&queue, |queue| queue.try_get_for(some_time()).unwrap_or(0));
-    let patient = spawn_with(&queue, |queue| queue.get().unwrap());
     queue.put(1).unwrap();
+    let patient = spawn_with(&queue, |queue| queue.get().unwrap());
     let timed = timed.join().unwrap();
     if timed == 1 {
         queue.put(2).unwrap();
@@ -166,24 +653,55 @@ fn queue_timeout_eats_no_item() {
 }
 
 /// Of two putters one gives up: the room goes to the other, who would wait for ever.
-fn queue_timeout_eats_no_room() {
-    let queue = bounded_queue(1);
+fn timeout_eats_no_room(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     queue.put(1).unwrap();
     let timed = spawn_with(&queue, |queue| queue.try_put_for(2, some_time()).is_ok());
+    assert_eq!(queue.try_get().unwrap(), 1);
     let patient = spawn_with(&queue, |queue| queue.put(3).unwrap());
-    assert_eq!(queue.get().unwrap(), 1);
     if timed.join().unwrap() {
-        let first = queue.get().unwrap();
-        assert_eq!(first + queue.get().unwrap(), 5);
-    } else {
-        assert_eq!(queue.get().unwrap(), 3);
+        queue.get().unwrap();
     }
     patient.join().unwrap();
 }
 
-/// A getter drains the queue and then learns of the shutdown, also if it waits already.
-fn queue_shutdown_getter() {
-    let queue = bounded_queue(2);
+/// A putter that waits for room learns of the shutdown, and sees what was written before it. Nobody gets any more.
+fn shutdown_putter(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let before = Arc::new(Data::new(0));
+    queue.put(1).unwrap();
+    let putter = spawn_with(&queue, {
+        let before = Arc::clone(&before);
+        move |queue| {
+            assert_eq!(queue.put(2), Err(PutError(2)));
+            before.with(|before| assert_eq!(*before, 1));
+        }
+    });
+    before.with_mut(|before| *before = 1);
+    queue.shutdown();
+    putter.join().unwrap();
+    assert_eq!(queue.unfinished(), 1);
+}
+
+/// A getter that waits learns of the shutdown, and sees what was written before it.
+fn shutdown_getter(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    let before = Arc::new(Data::new(0));
+    let getter = spawn_with(&queue, {
+        let before = Arc::clone(&before);
+        move |queue| {
+            assert_eq!(queue.get(), Err(GetError));
+            before.with(|before| assert_eq!(*before, 1));
+        }
+    });
+    before.with_mut(|before| *before = 1);
+    queue.shutdown();
+    getter.join().unwrap();
+}
+
+/// A getter drains the queue and then learns of the shutdown.
+fn drains(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     queue.put(1).unwrap();
     let getter = spawn_with(&queue, |queue| (queue.get(), queue.get()));
     queue.shutdown();
@@ -191,21 +709,44 @@ fn queue_shutdown_getter() {
     assert_eq!(queue.put(2), Err(PutError(2)));
 }
 
-/// A putter that waits for room has its item back.
-fn queue_shutdown_putter() {
-    let queue = bounded_queue(1);
-    queue.put(1).unwrap();
-    let putter = spawn_with(&queue, |queue| queue.put(2));
+/// A put that fails tells of all that was before the shutdown.
+fn shutdown_and_put() {
+    let queue = Arc::new(JoinableQueue::bounded(1));
+    let before = Arc::new(Data::new(0));
+    let other = spawn_with(&queue, {
+        let before = Arc::clone(&before);
+        move |queue| {
+            if queue.put(1).is_err() {
+                before.with(|before| assert_eq!(*before, 1));
+            }
+        }
+    });
+    before.with_mut(|before| *before = 1);
     queue.shutdown();
-    assert_eq!(queue.get(), Ok(1));
-    assert_eq!(putter.join().unwrap(), Err(PutError(2)));
-    assert_eq!(queue.get(), Err(GetError));
-    assert_eq!(queue.unfinished(), 1);
+    other.join().unwrap();
+    assert_eq!(queue.try_get().is_ok(), queue.unfinished() == 1);
 }
 
-/// All that wait learn of the shutdown.
-fn queue_shutdown_all() {
-    let queue = bounded_queue(1);
+/// `is_shut_down` tells of all that was before the shutdown.
+fn shutdown_look() {
+    let queue = Arc::new(JoinableQueue::<u32>::bounded(1));
+    let before = Arc::new(Data::new(0));
+    let other = spawn_with(&queue, {
+        let before = Arc::clone(&before);
+        move |queue| {
+            if queue.is_shut_down() {
+                before.with(|before| assert_eq!(*before, 1));
+            }
+        }
+    });
+    before.with_mut(|before| *before = 1);
+    queue.shutdown();
+    other.join().unwrap();
+}
+
+/// All getters that wait learn of the shutdown.
+fn shutdown_getters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     let getters = [(); 2].map(|()| spawn_with(&queue, |queue| queue.get()));
     queue.shutdown();
     for getter in getters {
@@ -213,14 +754,55 @@ fn queue_shutdown_all() {
     }
 }
 
-/// `shutdown_now` beside a put and a get: each item is taken back, or got, or refused, and only one of these.
-fn queue_shutdown_now() {
-    let queue = bounded_queue(1);
+/// All putters that wait learn of the shutdown.
+fn shutdown_putters(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     queue.put(1).unwrap();
-    let putter = spawn_with(&queue, |queue| match queue.put(2) {
+    let putters = [2, 3].map(|item| spawn_with(&queue, move |queue| queue.put(item)));
+    queue.shutdown();
+    for putter in putters {
+        assert!(putter.join().unwrap().is_err());
+    }
+}
+
+/// `shutdown_now` beside a put: the item is taken back or refused.
+fn shutdown_now_and_put(queue: impl Queue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let thing = tally.thing(2);
+    let putter = spawn_with(&queue, move |queue| match queue.put(thing) {
         Ok(()) => 0,
-        Err(PutError(item)) => item,
+        Err(PutError(thing)) => thing.number(),
     });
+    let taken_back: u32 = queue.shutdown_now().into_iter().map(Thing::number).sum();
+    assert_eq!(taken_back + putter.join().unwrap(), 3);
+    queue.join();
+    assert_eq!(queue.unfinished(), 0);
+    tally.check();
+}
+
+/// `shutdown_now` beside a get: the item is taken back or got.
+fn shutdown_now_and_get(queue: impl Queue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let getter = spawn_with(&queue, |queue| match queue.get() {
+        Ok(thing) => {
+            queue.task_done().unwrap();
+            thing.number()
+        }
+        Err(GetError) => 0,
+    });
+    let taken_back: u32 = queue.shutdown_now().into_iter().map(Thing::number).sum();
+    assert_eq!(taken_back + getter.join().unwrap(), 1);
+    assert_eq!(queue.unfinished(), 0);
+    tally.check();
+}
+
+/// `shutdown_now` beside a put and a get: each item is taken back, or got, or refused, and only one of these.
+fn shutdown_now_three(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let putter = spawn_with(&queue, |queue| queue.put(2).map_or_else(|PutError(item)| item, |()| 0));
     let getter = spawn_with(&queue, |queue| match queue.get() {
         Ok(item) => {
             queue.task_done().unwrap();
@@ -230,48 +812,36 @@ fn queue_shutdown_now() {
     });
     let taken_back: u32 = queue.shutdown_now().into_iter().sum();
     queue.join();
-    let (refused, got) = (putter.join().unwrap(), getter.join().unwrap());
-    assert_eq!(taken_back + refused + got, 3);
+    assert_eq!(taken_back + putter.join().unwrap() + getter.join().unwrap(), 3);
     assert_eq!(queue.unfinished(), 0);
 }
 
-/// Items that are taken back count as done; one that somebody has still needs its `task_done`.
-fn queue_shutdown_now_ends_join() {
-    let queue = bounded_queue(2);
+/// `shutdown_now` may be what a `join` waits for, and that sees what was written before.
+fn shutdown_now_ends_join() {
+    let queue = Arc::new(JoinableQueue::bounded(1));
     queue.put(1).unwrap();
-    queue.put(2).unwrap();
-    assert_eq!(queue.get(), Ok(1));
     let done = Arc::new(Data::new(false));
     let other = spawn_with(&queue, {
         let done = Arc::clone(&done);
         move |queue| {
-            assert_eq!(queue.shutdown_now(), [2]);
             done.with_mut(|done| *done = true);
-            queue.task_done().unwrap();
+            assert_eq!(queue.shutdown_now(), [1]);
         }
     });
     queue.join();
     done.with(|done| assert!(*done));
-    other.join().unwrap();
-}
-
-/// `shutdown_now` may itself be what a `join` waits for.
-fn queue_join_ends_with_shutdown_now() {
-    let queue = bounded_queue(1);
-    queue.put(1).unwrap();
-    let other = spawn_with(&queue, |queue| assert_eq!(queue.shutdown_now(), [1]));
-    queue.join();
     assert!(queue.is_shut_down());
     other.join().unwrap();
 }
 
 /// `join` waits for the last `task_done`, not for emptiness.
-fn queue_join() {
-    let queue = bounded_queue(2);
+fn join(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
     let done = Arc::new(Data::new(0));
-    queue.put(1).unwrap();
-    queue.put(2).unwrap();
-    assert_eq!((queue.get(), queue.get()), (Ok(1), Ok(2)));
+    for item in 1..=2 {
+        queue.put(item).unwrap();
+        assert_eq!(queue.get(), Ok(item));
+    }
     let worker = spawn_with(&queue, {
         let done = Arc::clone(&done);
         move |queue| {
@@ -287,9 +857,50 @@ fn queue_join() {
     assert_eq!(queue.task_done(), Err(TaskDoneTooOften));
 }
 
+/// Who joins has put an item before, of which the thread that says `task_done` of another one need not have heard: it must not
+/// end the `join`.
+fn join_knows_what_was_put() {
+    let queue = Arc::new(JoinableQueue::bounded(2));
+    queue.put(1).unwrap();
+    let done = Arc::new(Data::new(false));
+    let worker = spawn_with(&queue, {
+        let done = Arc::clone(&done);
+        move |queue| {
+            queue.task_done().unwrap();
+            queue.get().unwrap();
+            queue.get().unwrap();
+            done.with_mut(|done| *done = true);
+            queue.task_done().unwrap();
+        }
+    });
+    queue.put(2).unwrap();
+    queue.join();
+    done.with(|done| assert!(*done));
+    worker.join().unwrap();
+}
+
+/// Two threads are done with one item each; the one that joins sees what the other did, whoever came last.
+fn join_sees_all_who_did() {
+    let queue = Arc::new(JoinableQueue::bounded(2));
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    let done = Arc::new(Data::new(false));
+    let worker = spawn_with(&queue, {
+        let done = Arc::clone(&done);
+        move |queue| {
+            done.with_mut(|done| *done = true);
+            queue.task_done().unwrap();
+        }
+    });
+    queue.task_done().unwrap();
+    queue.join();
+    done.with(|done| assert!(*done));
+    worker.join().unwrap();
+}
+
 /// Two threads join, and both return.
-fn queue_join_two() {
-    let queue = bounded_queue(1);
+fn join_two() {
+    let queue = Arc::new(JoinableQueue::bounded(1));
     queue.put(1).unwrap();
     let done = Arc::new(Data::new(false));
     let joiner = spawn_with(&queue, {
@@ -302,7 +913,6 @@ fn queue_join_two() {
     let worker = spawn_with(&queue, {
         let done = Arc::clone(&done);
         move |queue| {
-            queue.get().unwrap();
             done.with_mut(|done| *done = true);
             queue.task_done().unwrap();
         }
@@ -314,8 +924,8 @@ fn queue_join_two() {
 }
 
 /// A `join` that gives up says so; one that doesn't has seen all that was done.
-fn queue_join_timeout() {
-    let queue = bounded_queue(1);
+fn join_timeout() {
+    let queue = Arc::new(JoinableQueue::bounded(1));
     queue.put(1).unwrap();
     let done = Arc::new(Data::new(false));
     let worker = spawn_with(&queue, {
@@ -332,23 +942,162 @@ fn queue_join_timeout() {
     assert!(queue.join_for(Duration::ZERO));
 }
 
-/// A job that is dropped counts as done, after its item has been dropped.
-fn queue_job() {
-    struct Item(Arc<Data<u32>>);
-
-    impl Drop for Item {
-        fn drop(&mut self) {
-            self.0.with_mut(|drops| *drops += 1);
-        }
-    }
-
+/// More is put right after the last `task_done`: a `join` that was woken for the moment in between may end, and otherwise ends with
+/// that item.
+fn join_and_put() {
     let queue = Arc::new(JoinableQueue::bounded(1));
-    let drops = Arc::new(Data::new(0));
-    assert!(queue.put(Item(Arc::clone(&drops))).is_ok());
-    let worker = spawn_with(&queue, |queue: &JoinableQueue<Item>| {
-        drop(queue.get_job().unwrap_or_else(|_| unreachable!()));
+    queue.put(1).unwrap();
+    let done = Arc::new(Data::new(0));
+    let worker = spawn_with(&queue, {
+        let done = Arc::clone(&done);
+        move |queue| {
+            done.with_mut(|done| *done = 1);
+            queue.task_done().unwrap();
+            queue.get().unwrap();
+            queue.put(2).unwrap();
+            queue.task_done().unwrap();
+        }
     });
     queue.join();
-    drops.with(|drops| assert_eq!(*drops, 1));
+    done.with(|done| assert_eq!(*done, 1));
     worker.join().unwrap();
+    assert_eq!(queue.unfinished(), 0);
+}
+
+/// A job that is dropped counts as done, after its item has been dropped.
+fn job() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let worker = spawn_with(&queue, |queue: &JoinableQueue<Thing>| {
+        drop(ok(queue.get_job()));
+    });
+    queue.join();
+    tally.check();
+    worker.join().unwrap();
+}
+
+/// There is never more than one item in the queue, and `len` says so.
+fn len() {
+    let queue = Arc::new(JoinableQueue::bounded(2));
+    let other = spawn_with(&queue, |queue| {
+        for item in 1..=2 {
+            queue.put(item).unwrap();
+            assert_eq!(queue.get(), Ok(item));
+        }
+    });
+    assert!(queue.len() <= 1);
+    other.join().unwrap();
+    assert!(queue.is_empty());
+}
+
+/// A `task_done` too many, beside a put: it counts for that item or is an error, and the count agrees.
+fn done_too_often() {
+    let queue = Arc::new(JoinableQueue::bounded(1));
+    let other = spawn_with(&queue, |queue| queue.task_done().is_ok());
+    queue.put(1).unwrap();
+    let early = other.join().unwrap();
+    assert_eq!(queue.unfinished(), usize::from(!early));
+    assert_eq!(queue.get(), Ok(1));
+    assert_eq!(queue.task_done().is_ok(), !early);
+    assert_eq!(queue.unfinished(), 0);
+    queue.join();
+}
+
+/// An item whose comparison panics, once.
+#[derive(Clone)]
+struct Touchy(u32, std::sync::Arc<AtomicIsize>);
+
+impl PartialEq for Touchy {
+    fn eq(&self, other: &Touchy) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Touchy {}
+
+impl PartialOrd for Touchy {
+    fn partial_cmp(&self, other: &Touchy) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Touchy {
+    fn cmp(&self, other: &Touchy) -> core::cmp::Ordering {
+        if self.1.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Not `panic!`, whose message would be printed for each execution.
+            resume_unwind(Box::new("touchy"));
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+/// A comparison panics in a get: no item is lost, and the queue goes on, also for a putter who comes in the middle of that.
+fn priority_comparison_panics() {
+    let queue = Arc::new(PriorityQueue::unbounded());
+    let panics = std::sync::Arc::new(AtomicIsize::new(1));
+    for number in [2, 1] {
+        ok(queue.put(Touchy(number, std::sync::Arc::clone(&panics))));
+    }
+    let third = Touchy(0, panics);
+    let other = spawn_with(&queue, move |queue| ok(queue.put(third)));
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.try_get().is_ok())).is_err());
+    other.join().unwrap();
+    assert_eq!([(); 3].map(|()| ok(queue.try_get()).0), [0, 1, 2]);
+}
+
+/// A getter that was woken unwinds: the next in line is woken for the item that it left.
+fn priority_panic_passes_the_turn_on() {
+    let queue = Arc::new(PriorityQueue::unbounded());
+    let panics = std::sync::Arc::new(AtomicIsize::new(1));
+    let getters = [(); 2].map(|()| {
+        spawn_with(&queue, |queue: &PriorityQueue<Touchy>| {
+            catch_unwind(AssertUnwindSafe(|| ok(queue.get()).0)).unwrap_or(0)
+        })
+    });
+    for number in [1, 2] {
+        ok(queue.put(Touchy(number, std::sync::Arc::clone(&panics))));
+    }
+    let got: u32 = getters.into_iter().map(|getter| getter.join().unwrap()).sum();
+    let left: u32 = core::iter::from_fn(|| queue.try_get().ok()).map(|item| item.0).sum();
+    assert_eq!(got + left, 3);
+}
+
+/// A queue is dropped with items inside, in two blocks.
+fn dropped_with_items(queue: impl Queue<Thing>) {
+    let (queue, tally) = (Arc::new(queue), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let thing = tally.thing(2);
+    let other = spawn_with(&queue, move |queue| {
+        ok(queue.put(thing));
+        ok(queue.get()).number()
+    });
+    ok(queue.put(tally.thing(3)));
+    assert_eq!(other.join().unwrap(), 1);
+    // Here and not in that thread: loom doesn't know what the `Arc` of `std` orders.
+    drop(queue);
+    tally.check();
+}
+
+/// A queue with room for two, and never more than two in it: it isn't full.
+fn never_full(queue: JoinableQueue<u32>) {
+    let queue = Arc::new(queue);
+    let other = spawn_with(&queue, |queue| {
+        queue.try_put(1).unwrap();
+        queue.try_get().unwrap();
+        queue.try_put(2).unwrap();
+    });
+    queue.try_put(3).unwrap();
+    other.join().unwrap();
+}
+
+/// A queue with one item or more in it: it isn't empty.
+fn never_empty(queue: JoinableQueue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(0).unwrap();
+    let other = spawn_with(&queue, |queue| {
+        queue.try_put(1).unwrap();
+        queue.try_get().unwrap();
+    });
+    queue.try_get().unwrap();
+    other.join().unwrap();
 }

@@ -293,7 +293,8 @@ pub(in crate::primitives) unsafe fn unpark_filter(
         let mut result = Unparked::default();
         let mut picked = Vec::new();
         for waiter in waiters {
-            if fault == Some(Fault::SkipUnpark) {
+            if fault == Some(Fault::SkipUnpark) || fault == Some(Fault::UnparkOneForAll) && !picked.is_empty()
+            {
                 break;
             }
             match filter(waiter.token) {
