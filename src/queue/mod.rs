@@ -77,8 +77,8 @@ const FIRST_LAP: u64 = 0;
 ///
 /// Items come out in the order in which they were put; those of one putter, in its order. Waiting getters, and waiting putters, are
 /// served first come, first served, but for threads that are awake, which may be faster than one that is just being woken. A
-/// waiter that was woken, found nothing and has waited for a millisecond comes next: the items (or the room) that such waiters need
-/// are left to them.
+/// waiter that was woken, found nothing and has waited for a millisecond is served before all who come later: an item (or the
+/// room) is left to it.
 ///
 /// # Timeouts
 ///

@@ -463,7 +463,8 @@ impl RawQueue {
             let next = self.laps.next(position(done));
             // Release: pairs with the Acquire in `join`; what came before a task_done is seen by who joins. (Those of others
             // before ours too: read-modify-writes continue a release sequence.) Acquire: pairs with the Release of who is about
-            // to park in `join_slow`; with PARKED we see what that thread has put. Relaxed on failure: it is the next guess.
+            // to park in `join_slow`; with PARKED we see what that thread has put. And with the Release of the task_dones before, for
+            // whom we may be the one to wake those who join. Relaxed on failure: it is the next guess.
             match self.done.compare_exchange_weak(
                 done,
                 next | done & FLAGS,
@@ -601,12 +602,9 @@ impl RawQueue {
                 )
             };
             match result {
-                // It was so at some moment while we waited, whatever was put since.
-                ParkResult::Unparked(_) => {
-                    // Acquire: as in `join`; the wake-up alone tells of the last task_done only.
-                    self.done.load(Ordering::Acquire);
-                    return true;
-                }
+                // It was so at some moment while we waited, whatever was put since. The task_done that woke us had acquired those before
+                // it; so what came before any of them is before us (axiom 3).
+                ParkResult::Unparked(_) => return true,
                 ParkResult::Invalid => {}
                 ParkResult::TimedOut => {
                     // Acquire: as in `join`.

@@ -105,7 +105,7 @@ pub const MODELS: &[Model] = &[
     bounded(
         "queue_list_shutdown_now_and_get",
         4,
-        66_930,
+        50_192,
         || shutdown_now_and_get(JoinableQueue::unbounded()),
     ),
     exhaustive("queue_lifo_shutdown_now_and_get", 54_979, || shutdown_now_and_get(LifoQueue::unbounded())),
@@ -119,11 +119,11 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_join_wraps", 261_680, || join(JoinableQueue::about_to_wrap(Some(1), 1))),
     bounded("queue_join_knows_what_was_put", 5, 236_607, join_knows_what_was_put),
     exhaustive("queue_join_sees_all_who_did", 37_458, join_sees_all_who_did),
-    bounded("queue_join_two", 3, 39_878, join_two),
+    bounded("queue_join_two", 3, 23_449, join_two),
     exhaustive("queue_join_timeout", 25_616, join_timeout),
-    bounded("queue_join_and_put", 6, 43_364, join_and_put),
+    bounded("queue_join_and_put", 6, 39_355, join_and_put),
     exhaustive("queue_job", 1673, job),
-    exhaustive("queue_len", 1, len),
+    exhaustive("queue_len", 54_613, len),
     exhaustive("queue_done_too_often", 22, done_too_often),
     // The user's own code.
     exhaustive("queue_priority_comparison_panics", 108, priority_comparison_panics),
