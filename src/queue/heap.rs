@@ -3,7 +3,7 @@
 //! Comparing is the user's code: it may take long, panic, block, or use this very queue. Hence two places for items:
 //!
 //! - the **inbox**, a vector under a lock. A put appends to it and compares nothing. So putting never waits for a comparison, and an
-//!   `Ord` may put.
+//!   `Ord` may put, if that need not wait for room.
 //! - the **heap**, under a lock of its own, which getters take: they bring in what is in the inbox, and take out the lowest. An `Ord` that
 //!   gets from the queue that it is called by would wait for itself; the lock is reentrant, so that this is noticed, and is a panic
 //!   with a message.
