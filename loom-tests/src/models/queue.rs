@@ -112,7 +112,7 @@ pub const MODELS: &[Model] = &[
     bounded("queue_priority_shutdown_now_and_get", 3, 72_126, || {
         shutdown_now_and_get(PriorityQueue::unbounded())
     }),
-    exhaustive("queue_shutdown_now_ends_join", 58_830, shutdown_now_ends_join),
+    exhaustive("queue_shutdown_now_ends_join", 50103, shutdown_now_ends_join),
     // Joins.
     exhaustive("queue_join", 261_680, || join(JoinableQueue::bounded(2))),
     bounded("queue_join_list", 6, 13_056, || join(JoinableQueue::unbounded())),
