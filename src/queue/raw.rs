@@ -41,7 +41,8 @@
 //! 1. `done` and `head` never pass `tail`.
 //! 2. PARKED is set while a thread is in the line (its `validate` saw to that). It is cleared under the queue lock only.
 //! 3. **No wake-up is lost.** While a thread is in the line and there is something for it, WAKING is set, or a thread that
-//!    starves is at work. For a thread parks only if there was nothing at the position that the word still has. What moves
+//!    starves is at work. For a thread parks only if there was nothing at the position that the word still has, or nothing that is
+//!    not spoken for: then the starving thread looks after the line when it leaves. What moves
 //!    the word then sets WAKING, or finds it set. Who has the turn ends it by a read-modify-write of the word, and so sees
 //!    each step that found WAKING set; if there is more to be had, that thread sets it again. (Models: the `queue_*` ones
 //!    with two getters, or two putters.)
@@ -355,11 +356,11 @@ impl RawQueue {
     ///
     /// ```text
     /// loop
-    ///     may we go?             make an attempt
-    ///     it is early?           poll until the next attempt seems worth while
-    ///     mark the awaited word  PARKED, and give our turn back, if it has not moved since the attempt
-    ///     park                   unless it has moved now, or the mark is gone
-    /// leaving, with a turn?      pass it on
+    ///     woken, or polled with success?   make an attempt, unless all that there is is spoken for
+    ///     else look what is in the way     passing: make an attempt, as above;  shut down, or too late: leave
+    ///     mark the awaited word            PARKED, and give our turn back, if it has not moved since that look
+    ///     park                             unless it has moved now, or the mark is gone
+    /// leaving, with a turn or starving?    pass it on
     /// ```
     #[cold]
     pub(super) fn wait<R>(
@@ -662,7 +663,7 @@ struct Waiter<'a> {
     side: Side,
     /// It was woken, and WAKING is set for it.
     has_turn: bool,
-    /// It is in the count of the starving.
+    /// It has set STARVING at its end.
     is_starving: bool,
 }
 
