@@ -696,3 +696,74 @@ impl Drop for Waiter<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use core::time::Duration;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{JoinableQueue, TryGetError, TryPutError};
+
+    /// Waits, without sleeping, until something is so.
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !is_so() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_a_starving_getter_needs_is_left_to_it() {
+        let queue = JoinableQueue::bounded(2);
+        let head = &queue.shared.raw.head;
+        queue.put(1).unwrap();
+        head.fetch_or(STARVING, Ordering::Relaxed);
+        assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+        queue.put(2).unwrap();
+        assert_eq!(queue.try_get(), Ok(1));
+        assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+        head.fetch_and(!STARVING, Ordering::Relaxed);
+        assert_eq!(queue.try_get(), Ok(2));
+    }
+
+    #[test]
+    fn what_a_starving_putter_needs_is_left_to_it() {
+        let queue = JoinableQueue::bounded(2);
+        let tail = &queue.shared.raw.tail;
+        tail.fetch_or(STARVING, Ordering::Relaxed);
+        assert_eq!(queue.try_put(1), Ok(()));
+        assert_eq!(queue.try_put(2), Err(TryPutError::Full(2)));
+        tail.fetch_and(!STARVING, Ordering::Relaxed);
+        assert_eq!(queue.try_put(2), Ok(()));
+    }
+
+    #[test]
+    fn a_getter_that_was_woken_for_nothing_and_waited_long_starves() {
+        let queue = JoinableQueue::bounded(1);
+        let raw = &queue.shared.raw;
+        /// Lets the getter go if the test fails.
+        struct ShutDown<'a>(&'a RawQueue);
+
+        impl Drop for ShutDown<'_> {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+
+        std::thread::scope(|scope| {
+            let getter = scope.spawn(|| queue.get());
+            let _shut_down = ShutDown(raw);
+            until("the getter parks", || raw.tail.load(Ordering::Relaxed) & PARKED != 0);
+            let parked = Instant::now();
+            until("its patience ends", || parked.elapsed() > Duration::from_millis(20));
+            raw.tail.fetch_or(WAKING, Ordering::Relaxed);
+            raw.wake_one(Side::Get);
+            until("the getter starves", || raw.head.load(Ordering::Relaxed) & STARVING != 0);
+            queue.put(1).unwrap();
+            assert_eq!(getter.join().unwrap(), Ok(1));
+        });
+        assert_eq!(raw.head.load(Ordering::Relaxed) & STARVING, 0);
+    }
+}
