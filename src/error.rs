@@ -1,5 +1,6 @@
 //! Errors, each with the call that it comes from in its message.
 
+use core::any::Any;
 use core::fmt;
 use std::error::Error;
 
@@ -181,3 +182,134 @@ impl fmt::Display for TryGetError {
 }
 
 impl Error for TryGetError {}
+
+/// Why a job of a [`WorkPool`](crate::WorkPool) has no result.
+#[non_exhaustive]
+pub enum JobError {
+    /// It panicked; this is what with. [`std::panic::resume_unwind`] goes on with it.
+    Panicked(Box<dyn Any + Send + 'static>),
+    /// It was cancelled before it began, by its handle or by the pool's `terminate`. Python: `CancelledError`.
+    Cancelled,
+    /// The result was read before, by a call that took it.
+    Taken,
+}
+
+impl JobError {
+    /// What the job panicked with, if that is a text.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        let JobError::Panicked(payload) = self else { return None };
+        match payload.downcast_ref::<&'static str>() {
+            Some(text) => Some(text),
+            None => payload.downcast_ref::<String>().map(String::as_str),
+        }
+    }
+
+    /// Whether the job was cancelled before it began.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, JobError::Cancelled)
+    }
+
+    /// Whether the job panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self, JobError::Panicked(_))
+    }
+}
+
+impl fmt::Debug for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobError::Panicked(_) => {
+                f.debug_tuple("Panicked").field(&self.message().unwrap_or("..")).finish()
+            }
+            JobError::Cancelled => f.write_str("Cancelled"),
+            JobError::Taken => f.write_str("Taken"),
+        }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.message()) {
+            (JobError::Panicked(_), Some(message)) => write!(f, "the job panicked: {message}"),
+            (JobError::Panicked(_), None) => f.write_str("the job panicked"),
+            (JobError::Cancelled, _) => f.write_str("the job was cancelled before it began"),
+            (JobError::Taken, _) => f.write_str("the result of the job was taken before"),
+        }
+    }
+}
+
+impl Error for JobError {}
+
+/// Why a pool did not take a job, which comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TryApplyError<F> {
+    /// As many jobs are queued as the pool's bound allows (and were until the deadline).
+    Full(F),
+    /// The pool is closed.
+    Closed(F),
+}
+
+impl<F> TryApplyError<F> {
+    /// The job that was not taken.
+    pub fn into_inner(self) -> F {
+        match self {
+            TryApplyError::Full(f) | TryApplyError::Closed(f) => f,
+        }
+    }
+
+    /// Whether there was no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, TryApplyError::Full(_))
+    }
+
+    /// Whether the pool is closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, TryApplyError::Closed(_))
+    }
+}
+
+impl<F> fmt::Debug for TryApplyError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryApplyError::Full(_) => "Full(..)",
+            TryApplyError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for TryApplyError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryApplyError::Full(_) => "the pool has as many jobs queued as it may",
+            TryApplyError::Closed(_) => "the pool is closed",
+        })
+    }
+}
+
+impl<F> Error for TryApplyError<F> {}
+
+/// Why [`WorkPool::join`](crate::WorkPool::join) cannot wait.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PoolJoinError {
+    /// The pool is open, and so its workers won't end. `close` or `terminate` it first. Python: `ValueError("Pool is still running")`.
+    StillOpen,
+    /// The caller is one of the workers, and would wait for itself.
+    InWorker,
+}
+
+impl fmt::Display for PoolJoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PoolJoinError::StillOpen => "WorkPool::join: the pool is open; close or terminate it first",
+            PoolJoinError::InWorker => {
+                "WorkPool::join: called by a worker of the same pool, which would wait for itself"
+            }
+        })
+    }
+}
+
+impl Error for PoolJoinError {}

@@ -56,6 +56,8 @@ mod event;
 mod lock;
 mod pins;
 #[doc(hidden)]
+pub mod pool;
+#[doc(hidden)]
 pub mod primitives;
 mod queue;
 pub mod raw;
@@ -69,11 +71,12 @@ pub mod model;
 pub use barrier::{Arrival, Barrier};
 pub use condition::{Condition, ConditionData, ConditionGuard, WaitableData};
 pub use error::{
-    BrokenBarrier, GetError, NotLocked, NotOwner, OverRelease, PermitOverflow, PutError, TaskDoneTooOften,
-    TryGetError, TryPutError,
+    BrokenBarrier, GetError, JobError, NotLocked, NotOwner, OverRelease, PermitOverflow, PoolJoinError,
+    PutError, TaskDoneTooOften, TryApplyError, TryGetError, TryPutError,
 };
 pub use event::Event;
 pub use lock::{ArcLockGuard, Lock, LockGuard, MappedLockGuard};
+pub use pool::{Imap, ImapUnordered, JobHandle, Scope, WorkPool, WorkPoolBuilder};
 pub use queue::{ArcIter, ArcJob, IntoIter, Iter, Job, JoinableQueue, LifoQueue, PriorityQueue, Queue};
 pub use rlock::{ArcRLockGuard, MappedRLockGuard, RLock, RLockGuard};
 pub use semaphore::{ArcPermit, BoundedSemaphore, Permit, PermitSource, Semaphore};

@@ -271,6 +271,26 @@ impl<T> JoinableQueue<T> {
         }
     }
 
+    /// Puts an item, or gives up at the deadline.
+    #[inline]
+    pub(crate) fn put_until(&self, item: T, deadline: Deadline) -> Result<(), TryPutError<T>> {
+        self.shared.put(item, deadline)
+    }
+
+    /// Gets an item if one is ready. Unlike `try_get` it does not wait for another thread that is in the middle of its step, and so may
+    /// miss an item whose `put` has not returned.
+    #[inline]
+    pub(crate) fn get_if_ready(&self) -> Option<T> {
+        self.shared.get_if_ready()
+    }
+
+    /// Whether something was put that nobody has got: a guess for those who get. It misses no item whose `put` the caller knows to have
+    /// returned (by whatever order there is between the two, a pair of sequentially consistent fences included).
+    #[inline]
+    pub(crate) fn seems_ready(&self) -> bool {
+        self.shared.raw.has_items()
+    }
+
     /// A bounded queue that is a list whatever its capacity is, for tests of this crate.
     #[doc(hidden)]
     #[cfg_attr(feature = "loom", track_caller)]

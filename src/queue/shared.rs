@@ -59,6 +59,12 @@ impl<S: Store> Shared<S> {
         }
     }
 
+    #[inline]
+    pub(super) fn get_if_ready(&self) -> Option<S::Item> {
+        self.store.before_get();
+        self.store.try_get(&self.raw, Claimant::Newcomer)
+    }
+
     #[cold]
     fn get_slow(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
         let is_ready = || self.store.is_ready(&self.raw, Side::Get);

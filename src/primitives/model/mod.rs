@@ -23,3 +23,6 @@ pub const SPIN_STEPS: u32 = 0;
 
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`): so few that the models come to the end of one.
 pub const BLOCK: usize = 2;
+
+/// How many slots a deque of the pool begins with (see `pool/deque.rs`), a power of two: so few that the models see it grow.
+pub const FIRST_BUFFER: usize = 2;

@@ -1,11 +1,41 @@
 //! Threads: loom's.
 
+use core::cell::Cell;
 use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
 
 pub use loom::hint::spin_loop;
-pub use loom::thread::yield_now;
+pub use loom::thread::{JoinHandle, yield_now};
 pub use std::thread::panicking;
+
+/// Starts a thread. The model gives threads no names, and always has one to give (or panics: five are the most).
+///
+/// # Errors
+///
+/// None; the real one has some.
+pub fn spawn(_name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    Ok(loom::thread::spawn(body))
+}
+
+/// How many threads can run at once: the model takes one at a time, and two are enough to race.
+pub fn available_parallelism() -> usize {
+    2
+}
+
+loom::thread_local! {
+    /// See [`worker`].
+    static WORKER: Cell<*const ()> = Cell::new(core::ptr::null());
+}
+
+/// What [`set_worker`] has set in this thread, or null. A pool's own place: no other code uses it.
+pub fn worker() -> *const () {
+    WORKER.with(Cell::get)
+}
+
+/// Sets what [`worker`] returns in this thread.
+pub fn set_worker(worker: *const ()) {
+    WORKER.with(|place| place.set(worker));
+}
 
 /// Which execution of the model is running, and which of its threads is.
 ///

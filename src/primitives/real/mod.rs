@@ -11,3 +11,6 @@ pub const SPIN_STEPS: u32 = 10;
 
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`).
 pub const BLOCK: usize = 31;
+
+/// How many slots a deque of the pool begins with (see `pool/deque.rs`), a power of two.
+pub const FIRST_BUFFER: usize = 64;

@@ -6,7 +6,21 @@ use core::num::NonZeroU64;
 use super::atomic::{AtomicU64, Ordering};
 
 pub use core::hint::spin_loop;
-pub use std::thread::{panicking, yield_now};
+pub use std::thread::{JoinHandle, panicking, yield_now};
+
+/// Starts a thread; the name is what debuggers and panic messages show.
+///
+/// # Errors
+///
+/// The operating system's, if it has no thread to give.
+pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(body)
+}
+
+/// How many threads can run at once on this machine; 1 if nobody knows.
+pub fn available_parallelism() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 /// The next id to be handed out.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -15,6 +29,20 @@ thread_local! {
     /// This thread's id, or 0 while it has none. A plain `Cell` without a destructor, so that it can still be
     /// read while the thread's other locals are being dropped.
     static ID: Cell<u64> = const { Cell::new(0) };
+
+    /// See [`worker`].
+    static WORKER: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
+}
+
+/// What [`set_worker`] has set in this thread, or null. A pool's own place: no other code uses it.
+#[inline]
+pub fn worker() -> *const () {
+    WORKER.get()
+}
+
+/// Sets what [`worker`] returns in this thread.
+pub fn set_worker(worker: *const ()) {
+    WORKER.set(worker);
 }
 
 /// A number for the calling thread that no other thread of the process ever has, before or after: not an

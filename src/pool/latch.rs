@@ -1,0 +1,152 @@
+//! A count that goes down to zero, and one thread that waits for that: the end of a job, of a scope, of a `map`.
+//!
+//! # The word
+//!
+//! ```text
+//! count, from bit 1 | PARKED
+//! ```
+//!
+//! # Transitions, as (count, parked)
+//!
+//! ```text
+//! add          n,p -> n+1,p    by one who is counted himself: so never from 0
+//! count down   n,p -> n-1,p    but for the last, if somebody is parked:
+//!              1,1 -> 0,0      under the queue lock, together with the wake-up
+//! waiter       n,0 -> n,1      about to park
+//! nudge        n,1 -> n,0      under the queue lock: the waiter shall look whether there is something for it to do
+//! ```
+//!
+//! # Who owns the memory
+//!
+//! A latch often stands on the stack of the one who waits, and is gone when that one sees the count at zero. So whoever writes the zero touches
+//! it no more; the wake-up included, which is why the two are one step if somebody is parked: the waiter can't be let go
+//! by the zero alone, while the wake-up is still to come and would meet whatever stands at that address then.
+
+use crate::primitives::atomic::{AtomicU64, Ordering};
+use crate::primitives::parking::{self, ParkToken, UnparkToken};
+use crate::spin::{Poll, Polling};
+
+const PARKED: u64 = 0b1;
+const ONE: u64 = 0b10;
+
+/// Told to the waiter. It looks at the word whatever it is told.
+const LOOK: UnparkToken = UnparkToken(0xa0);
+
+/// A count that goes down to zero.
+#[derive(Debug)]
+pub struct Latch {
+    state: AtomicU64,
+}
+
+impl Latch {
+    /// With so many to wait for.
+    #[must_use]
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub fn new(count: usize) -> Latch {
+        Latch { state: AtomicU64::new(count as u64 * ONE) }
+    }
+
+    fn key(&self) -> usize {
+        (&raw const self.state).addr()
+    }
+
+    /// One more. Only by one who is counted.
+    pub fn add(&self) {
+        // Release: pairs with the Acquire in `wait`; a waiter that sees this sees the job that came with it. (If the waiter has marked the
+        // word before, we see PARKED, and nudge it.)
+        let prev = self.state.fetch_add(ONE, Ordering::Release);
+        debug_assert!(prev >= ONE, "Latch::add: by somebody who was not counted");
+        if prev & PARKED != 0 {
+            self.nudge();
+        }
+    }
+
+    /// Wakes the waiter, that it may look for something to do.
+    #[cold]
+    fn nudge(&self) {
+        // SAFETY: the key is the address of our own word; the callback is one read-modify-write of it.
+        unsafe {
+            parking::unpark_one(self.key(), |_| {
+                // Relaxed: PARKED is cleared under the queue lock only. Whether the waiter is in the queue or about to be: it looks again.
+                self.state.fetch_and(!PARKED, Ordering::Relaxed);
+                LOOK
+            });
+        }
+    }
+
+    /// One less. Unless others are counted whom the caller knows to be there, the latch may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// `latch` points to a latch on which the caller is counted (which keeps it alive until this).
+    #[inline]
+    pub unsafe fn count_down(latch: *const Latch) {
+        // SAFETY: the latch lives, since the caller is counted.
+        let (state, key) = unsafe { (&(*latch).state, (*latch).key()) };
+        // Relaxed: only a guess, the CAS below decides.
+        let mut word = state.load(Ordering::Relaxed);
+        loop {
+            if word == ONE | PARKED {
+                // We are the only one counted, so only the waiter can change the word, and it is parked or about to be.
+                // SAFETY: the key is the address of the latch; the callback is one read-modify-write of it, and it is there until then: the
+                // waiter doesn't go before it sees the zero.
+                unsafe {
+                    parking::unpark_one(key, |_| {
+                        // Release: pairs with the Acquire in `wait`; as below.
+                        state.fetch_sub(ONE | PARKED, Ordering::Release);
+                        LOOK
+                    });
+                }
+                return;
+            }
+            // Release: pairs with the Acquire in `wait` and `is_done`; who sees the zero sees what all did who counted down (a
+            // read-modify-write continues their release sequences). Relaxed on failure: it is the next guess.
+            match state.compare_exchange_weak(word, word - ONE, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    /// Whether the count is at zero.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        // Acquire: pairs with the Release in `count_down`.
+        self.state.load(Ordering::Acquire) < ONE
+    }
+
+    /// Waits until the count is at zero. Whenever it was added to, `help` is called before the thread parks.
+    ///
+    /// ```text
+    /// loop
+    ///     zero?            return
+    ///     help
+    ///     mark the word    PARKED, if nobody has added since we looked
+    ///     park             unless the mark is gone
+    /// ```
+    pub fn wait(&self, mut help: impl FnMut()) {
+        loop {
+            // Acquire: pairs with the Release in `count_down`, and with the one in `add`: what was added before is there for `help`.
+            let word = self.state.load(Ordering::Acquire);
+            if word < ONE {
+                return;
+            }
+            help();
+            if Poll::new(POLLING).until(|| self.is_done()) {
+                return;
+            }
+            // Relaxed, both: the mark carries no data, and we look again.
+            if self.state.compare_exchange(word, word | PARKED, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            {
+                continue;
+            }
+            // Relaxed: PARKED is cleared under this queue lock only, by who wakes us. If it is there, somebody will.
+            let validate = || self.state.load(Ordering::Relaxed) & PARKED != 0;
+            // SAFETY: the key is the address of our own word; `validate` is a load.
+            unsafe { parking::park(self.key(), validate, || {}, |_, _| {}, ParkToken(0), None) };
+        }
+    }
+}
+
+/// How those who wait for a job look whether it is done, before they park.
+pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4 };

@@ -1,0 +1,262 @@
+//! One function over many items, a chunk at a time.
+//!
+//! All who work at a `map` share one object, the [`Bulk`], and take the next chunk from it by adding one to a counter. It is queued as often as
+//! workers can be of use, so that a map costs a few allocations, however many chunks it has. When the chunks are used up, the entries that
+//! are still queued find nothing, and only let go of it.
+//!
+//! The caller's data is borrowed. It is touched in a chunk only, and the call returns when each chunk is done.
+
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::panic::AssertUnwindSafe;
+use core::ptr::{self, NonNull};
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use super::job::{Action, Entry, Header, Hook, Payload};
+use super::latch::Latch;
+use super::worker::Shared;
+use crate::deadline::Deadline;
+use crate::lock::Lock;
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::cell::TrackedCell;
+
+/// So many chunks for each worker: enough to even out those that take longer, few enough to cost nothing. Python's number.
+const CHUNKS_PER_WORKER: usize = 4;
+
+#[repr(C)]
+struct Bulk<T, R, F> {
+    header: Header,
+    /// The next chunk that nobody has taken.
+    next_chunk: AtomicUsize,
+    chunks: usize,
+    chunk_len: usize,
+    len: usize,
+    /// Whether the caller takes part.
+    has_worker: bool,
+    /// The chunks that are not done.
+    running: Latch,
+    /// The caller's function: there as long as a chunk is not done.
+    f: *const F,
+    /// The items: each chunk's belong to the one who has taken it.
+    items: *mut T,
+    /// Where the results go, likewise.
+    results: *mut MaybeUninit<R>,
+    /// Chunk by chunk: whether its results are there. Under the model, what shows a race for the chunk's data.
+    is_complete: Box<[TrackedCell<bool>]>,
+    /// What the first chunk that panicked did so with.
+    failure: Lock<Option<Payload>>,
+}
+
+impl<T: Send, R: Send, F: Fn(T) -> R + Sync> Bulk<T, R, F> {
+    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) {
+        // SAFETY: the entry came from an `Arc`, and brings its reference.
+        let bulk = unsafe { Arc::from_raw(job.cast::<Self>().as_ptr()) };
+        // If a worker waits, the map is a part of a job that has begun, and is not cancelled: that worker does it all.
+        if action == Action::Run || !bulk.has_worker {
+            bulk.work(action, hook);
+        }
+    }
+
+    /// Takes chunks until there are none.
+    fn work(&self, action: Action, hook: Hook<'_>) {
+        loop {
+            // Relaxed: the items were written before the job was queued. Only the count matters, and no chunk is given out twice.
+            let chunk = self.next_chunk.fetch_add(1, Ordering::Relaxed);
+            if chunk >= self.chunks {
+                return;
+            }
+            // SAFETY: the chunk is ours alone; it is not done, so the caller's data is there.
+            unsafe {
+                self.run_chunk(chunk, action, hook);
+                Latch::count_down(&self.running);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Once for each chunk.
+    unsafe fn run_chunk(&self, chunk: usize, action: Action, hook: Hook<'_>) {
+        /// The part of a chunk that is not done: the items are dropped with it.
+        struct Rest<T> {
+            next: *mut T,
+            len: usize,
+        }
+
+        impl<T> Drop for Rest<T> {
+            fn drop(&mut self) {
+                // SAFETY: these items are ours, and nobody has taken them out.
+                unsafe { ptr::slice_from_raw_parts_mut(self.next, self.len).drop_in_place() };
+            }
+        }
+
+        /// The results so far: dropped if the chunk fails.
+        struct Made<R> {
+            first: *mut R,
+            len: usize,
+        }
+
+        impl<R> Drop for Made<R> {
+            fn drop(&mut self) {
+                // SAFETY: these were written, and nobody knows of them.
+                unsafe { ptr::slice_from_raw_parts_mut(self.first, self.len).drop_in_place() };
+            }
+        }
+
+        let is_complete = &self.is_complete[chunk];
+        let _access = is_complete.begin_mut();
+        let begin = chunk * self.chunk_len;
+        let len = self.chunk_len.min(self.len - begin);
+        // SAFETY: the chunk lies within the items, and within the results.
+        let (items, results) = unsafe { (self.items.add(begin), self.results.add(begin).cast::<R>()) };
+        let run = || {
+            let mut rest = Rest { next: items, len };
+            if action == Action::Cancel {
+                return false;
+            }
+            let mut made = Made { first: results, len: 0 };
+            // SAFETY: the caller of `map` keeps its function until all chunks are done.
+            let f = unsafe { &*self.f };
+            while rest.len > 0 {
+                // SAFETY: the next item is there and ours; from here on it is no part of the rest. The place of its result is free and ours.
+                unsafe {
+                    let item = rest.next.read();
+                    rest.next = rest.next.add(1);
+                    rest.len -= 1;
+                    results.add(made.len).write(f(item));
+                }
+                made.len += 1;
+            }
+            core::mem::forget(made);
+            true
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            // SAFETY: the cell goes with the chunk.
+            Ok(true) => unsafe { *is_complete.get() = true },
+            Ok(false) => self.fail(Box::new("WorkPool::map: cancelled, since the pool was terminated"), hook),
+            Err(payload) => self.fail(payload, hook),
+        }
+    }
+
+    /// Keeps the first failure; the others are reported.
+    #[cold]
+    fn fail(&self, payload: Payload, hook: Hook<'_>) {
+        let mut failure = self.failure.lock();
+        if failure.is_none() {
+            *failure = Some(payload);
+        } else {
+            drop(failure);
+            hook.report(payload);
+        }
+    }
+}
+
+/// See [`WorkPool::map`](crate::WorkPool::map). `None` as chunk length: a few chunks for each worker.
+///
+/// # Errors
+///
+/// [`Closed`] if the pool is closed and the caller is none of its workers.
+pub(super) fn map<T, R, F>(
+    pool: &Arc<Shared>,
+    items: Vec<T>,
+    chunk_len: Option<usize>,
+    f: &F,
+) -> Result<Vec<R>, Closed>
+where
+    T: Send,
+    R: Send,
+    F: Fn(T) -> R + Sync,
+{
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let workers = pool.max_workers();
+    let len = items.len();
+    let chunk_len = chunk_len.unwrap_or_else(|| len.div_ceil(CHUNKS_PER_WORKER * workers)).clamp(1, len);
+    let chunks = len.div_ceil(chunk_len);
+
+    // The chunks take the items out; the vector only gives its memory back.
+    let mut items = ManuallyDrop::new(items);
+    let items_ptr = items.as_mut_ptr();
+    // SAFETY: a vector of the same memory, without items.
+    let _memory = unsafe { Vec::from_raw_parts(items_ptr, 0, items.capacity()) };
+    let mut results: Vec<MaybeUninit<R>> = Vec::with_capacity(len);
+    // SAFETY: they may be uninitialised, and there is room for them.
+    unsafe { results.set_len(len) };
+
+    let has_worker = pool.with_own_worker(|worker| worker.is_some());
+    let bulk = Arc::new(Bulk {
+        // SAFETY: all that is in it may go to another thread (`T: Send`, `R: Send`, `F: Sync`), and the function fits the type.
+        header: unsafe { Header::new(Bulk::<T, R, F>::act) },
+        next_chunk: AtomicUsize::new(0),
+        chunks,
+        chunk_len,
+        len,
+        has_worker,
+        running: Latch::new(chunks),
+        f,
+        items: items_ptr,
+        results: results.as_mut_ptr(),
+        is_complete: (0..chunks).map(|_| TrackedCell::new(false)).collect(),
+        failure: Lock::new(None),
+    });
+    // A worker takes part itself.
+    let helpers = if has_worker { (workers - 1).min(chunks - 1) } else { workers.min(chunks) };
+    let mut refused = None;
+    for helper in 0..helpers {
+        let job = Arc::into_raw(Arc::clone(&bulk));
+        // SAFETY: the reference goes with the entry.
+        let entry = unsafe { Entry::new(NonNull::from(&*job).cast()) };
+        // One of them has to get in. The others, if there is room.
+        let deadline = if helper == 0 { Deadline::Never } else { Deadline::Now };
+        if pool.submit(entry, deadline).is_err() {
+            // SAFETY: no queue has it; and it is one reference.
+            drop(unsafe { Arc::from_raw(job) });
+            if helper == 0 {
+                refused = Some(Closed);
+            }
+            break;
+        }
+    }
+    if has_worker {
+        bulk.work(Action::Run, pool.hook());
+    } else if refused.is_some() {
+        bulk.work(Action::Cancel, Hook(None));
+    }
+    bulk.running.wait(|| {});
+
+    let failure = bulk.failure.lock().take();
+    for (chunk, is_complete) in bulk.is_complete.iter().enumerate() {
+        let _access = is_complete.begin_ref();
+        // SAFETY: all chunks are done, and the latch has ordered them before us.
+        if failure.is_some() && unsafe { *is_complete.get() } {
+            let begin = chunk * chunk_len;
+            let made = &mut results[begin..len.min(begin + chunk_len)];
+            // SAFETY: a complete chunk has all its results.
+            pool.hook().guard(|| unsafe { ptr::from_mut(made).cast_init().drop_in_place() });
+        }
+    }
+    match (refused, failure) {
+        (Some(closed), _) => Err(closed),
+        (None, Some(payload)) => resume_unwind(payload),
+        (None, None) => {
+            let mut results = ManuallyDrop::new(results);
+            // SAFETY: each chunk is complete, so all results are there; the memory goes from one vector to the other, whose items have the
+            // same layout.
+            Ok(unsafe { Vec::from_raw_parts(results.as_mut_ptr().cast(), len, results.capacity()) })
+        }
+    }
+}
+
+/// The pool did not take the job.
+pub(super) struct Closed;
+
+trait CastInit<R> {
+    fn cast_init(self) -> *mut [R];
+}
+
+impl<R> CastInit<R> for *mut [MaybeUninit<R>] {
+    fn cast_init(self) -> *mut [R] {
+        ptr::slice_from_raw_parts_mut(self.cast::<R>(), self.len())
+    }
+}

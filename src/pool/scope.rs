@@ -1,0 +1,271 @@
+//! Jobs that borrow: none of them outlives the call of `scope` that they were made in.
+//!
+//! A latch counts those that are not done, and the scope's own closure. If a worker waits for it, it runs the scope's jobs that nobody has begun,
+//! and no others: so the scope keeps a list of them (a stack in Treiber's manner; one thread takes it, always as a whole). A job is in two
+//! places then, in a queue and in that list, and belongs to whoever claims it.
+
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::panic::AssertUnwindSafe;
+use core::ptr::{self, NonNull};
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use super::job::{Action, Entry, Header, Hook, Payload};
+use super::latch::Latch;
+use super::worker::Shared;
+use crate::deadline::Deadline;
+use crate::lock::Lock;
+use crate::primitives::atomic::{AtomicPtr, AtomicU8, Ordering};
+use crate::primitives::cell::TrackedCell;
+
+/// A place to make jobs that borrow from the stack, from [`WorkPool::scope`](crate::WorkPool::scope).
+pub struct Scope<'scope, 'env: 'scope> {
+    data: &'scope ScopeData,
+    /// Invariant in both, as `std::thread::Scope` is: a longer or shorter lifetime would let a job borrow what is gone.
+    _scope: PhantomData<&'scope mut &'scope ()>,
+    _env: PhantomData<&'env mut &'env ()>,
+}
+
+/// What the jobs of a scope know of it. It is there until they are done.
+struct ScopeData {
+    pool: Arc<Shared>,
+    /// The scope's own closure, and the jobs that are not done.
+    running: Latch,
+    /// What a worker that waits for the scope may run; used if it is one.
+    jobs: AtomicPtr<Listed>,
+    is_listed: bool,
+    /// What the first job that panicked did so with.
+    failure: Lock<Option<Payload>>,
+}
+
+const CLAIMED: u8 = 0b1;
+const ENTRY: u8 = 0b10;
+const LISTED: u8 = 0b100;
+
+/// What all know of a scope's job who do not know its type.
+#[repr(C)]
+struct Listed {
+    header: Header,
+    /// CLAIMED: somebody runs it, or has. ENTRY, LISTED: it is in a queue, in the list; who takes the last of these away frees it.
+    state: AtomicU8,
+    scope: *const ScopeData,
+    is_listed: bool,
+    next: *mut Listed,
+    /// Runs or drops what was claimed.
+    perform: unsafe fn(NonNull<Listed>, Action, Hook<'_>),
+    free: unsafe fn(NonNull<Listed>),
+}
+
+#[repr(C)]
+struct ScopeJob<F> {
+    listed: Listed,
+    /// Until it was taken out to be run or dropped.
+    f: TrackedCell<ManuallyDrop<F>>,
+}
+
+impl Listed {
+    /// Acts on the job, unless somebody has; and lets go of the bit `held`.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the job by that bit, and does not any more.
+    unsafe fn act(job: NonNull<Listed>, action: Action, held: u8, hook: Hook<'_>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            // Relaxed: what the job is was written before it was queued or listed, and those bring it with them.
+            if job.as_ref().state.fetch_or(CLAIMED, Ordering::Relaxed) & CLAIMED == 0 {
+                (job.as_ref().perform)(job, action, hook);
+            }
+            Listed::let_go(job, held);
+        }
+    }
+
+    unsafe fn act_on_entry(job: NonNull<Header>, action: Action, hook: Hook<'_>) {
+        let job: NonNull<Listed> = job.cast();
+        // SAFETY: the entry holds it by its bit. A job that is listed is a part of one that has begun: who waits for it runs it, whether
+        // the pool is terminated or not.
+        unsafe {
+            if action == Action::Run || !job.as_ref().is_listed {
+                Listed::act(job, action, ENTRY, hook);
+            } else {
+                Listed::let_go(job, ENTRY);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller holds the job by the bit `held`, and does not any more.
+    unsafe fn let_go(job: NonNull<Listed>, held: u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            // Release: what we did with the job comes before it is freed. Acquire: what the other did, too.
+            let prev = job.as_ref().state.fetch_and(!held, Ordering::AcqRel);
+            if prev & !held & (ENTRY | LISTED) == 0 {
+                (job.as_ref().free)(job);
+            }
+        }
+    }
+}
+
+impl<F: FnOnce() + Send> ScopeJob<F> {
+    fn make(scope: &ScopeData, f: F) -> NonNull<Listed> {
+        let listed = if scope.is_listed { LISTED } else { 0 };
+        let job = ScopeJob {
+            listed: Listed {
+                // SAFETY: `F` is `Send`, and the function fits the type.
+                header: unsafe { Header::new(Listed::act_on_entry) },
+                state: AtomicU8::new(ENTRY | listed),
+                scope,
+                is_listed: scope.is_listed,
+                next: ptr::null_mut(),
+                perform: Self::perform,
+                free: Self::free,
+            },
+            f: TrackedCell::new(ManuallyDrop::new(f)),
+        };
+        NonNull::from(Box::leak(Box::new(job))).cast()
+    }
+
+    unsafe fn perform(job: NonNull<Listed>, action: Action, hook: Hook<'_>) {
+        let job = job.cast::<Self>();
+        // SAFETY: the caller has claimed the job, and holds it; the scope is there until we count down.
+        unsafe {
+            let scope = job.as_ref().listed.scope;
+            let f = {
+                let _access = job.as_ref().f.begin_mut();
+                ManuallyDrop::take(&mut *job.as_ref().f.get())
+            };
+            let outcome = match action {
+                Action::Run => catch_unwind(AssertUnwindSafe(f)),
+                Action::Cancel => {
+                    hook.guard(move || drop(f));
+                    Err(Box::new("WorkPool::scope: a job was cancelled, since the pool was terminated")
+                        as Payload)
+                }
+            };
+            if let Err(payload) = outcome {
+                (*scope).fail(payload, hook);
+            }
+            Latch::count_down(&raw const (*scope).running);
+        }
+    }
+
+    unsafe fn free(job: NonNull<Listed>) {
+        // SAFETY: it came from a box, nobody else has it, and its closure was taken.
+        drop(unsafe { Box::from_raw(job.cast::<Self>().as_ptr()) });
+    }
+}
+
+impl ScopeData {
+    /// Keeps the first failure; the others are reported.
+    #[cold]
+    fn fail(&self, payload: Payload, hook: Hook<'_>) {
+        let mut failure = self.failure.lock();
+        if failure.is_none() {
+            *failure = Some(payload);
+        } else {
+            drop(failure);
+            hook.report(payload);
+        }
+    }
+
+    fn list(&self, job: NonNull<Listed>) {
+        // Relaxed: only a guess, the CAS below decides.
+        let mut first = self.jobs.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the list's bit holds the job, and only the list uses `next`.
+            unsafe { (*job.as_ptr()).next = first };
+            // Release: pairs with the Acquire in `help`, which sees the jobs. Relaxed on failure: it is the next guess.
+            match self.jobs.compare_exchange_weak(first, job.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(actual) => first = actual,
+            }
+        }
+    }
+
+    /// Runs what nobody has begun, newest first; or cancels it.
+    fn help(&self, action: Action) {
+        // Acquire: pairs with the Release in `list`.
+        let mut next = self.jobs.swap(ptr::null_mut(), Ordering::Acquire);
+        while let Some(job) = NonNull::new(next) {
+            // SAFETY: the list held it by its bit.
+            unsafe {
+                next = job.as_ref().next;
+                Listed::act(job, action, LISTED, self.pool.hook());
+            }
+        }
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Makes a job that runs in the pool, before the call of `scope` returns.
+    ///
+    /// If the pool has a queue bound, it may block as `apply_async` does. In a pool that was terminated the job is cancelled, and `scope`
+    /// panics when all is done.
+    ///
+    /// # Panics
+    ///
+    /// If the pool is closed and the caller is none of its workers.
+    pub fn spawn<F: FnOnce() + Send + 'scope>(&self, f: F) {
+        let scope = self.data;
+        let job = ScopeJob::make(scope, f);
+        if scope.is_listed {
+            scope.list(job);
+        }
+        // After the listing: a waiter that counts it in finds it there.
+        scope.running.add();
+        // SAFETY: the bit ENTRY holds it.
+        let entry = unsafe { Entry::new(job.cast()) };
+        if scope.pool.submit(entry, Deadline::Never).is_err() {
+            // SAFETY: the entry is in no queue.
+            unsafe { Listed::act(job, Action::Cancel, ENTRY, scope.pool.hook()) };
+            panic!("Scope::spawn: the pool is closed");
+        }
+    }
+}
+
+// SAFETY: all that is behind the reference is made for sharing: the list's jobs are `Send`, and the failure is in a lock.
+unsafe impl Send for Scope<'_, '_> {}
+// SAFETY: as above.
+unsafe impl Sync for Scope<'_, '_> {}
+
+impl core::fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// See [`WorkPool::scope`](crate::WorkPool::scope).
+pub(super) fn scope<'env, T>(
+    pool: &Arc<Shared>,
+    f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+) -> T {
+    let data = ScopeData {
+        pool: Arc::clone(pool),
+        running: Latch::new(1),
+        jobs: AtomicPtr::new(ptr::null_mut()),
+        is_listed: pool.with_own_worker(|worker| worker.is_some()),
+        failure: Lock::new(None),
+    };
+    let result = {
+        let scope = Scope { data: &data, _scope: PhantomData, _env: PhantomData };
+        catch_unwind(AssertUnwindSafe(|| f(&scope)))
+    };
+    // SAFETY: the closure is counted, and over. The latch stays until we have waited for it.
+    unsafe { Latch::count_down(&data.running) };
+    data.running.wait(|| {
+        if data.is_listed {
+            data.help(Action::Run);
+        }
+    });
+    if data.is_listed {
+        // Those that were done by others before we came to them.
+        data.help(Action::Cancel);
+    }
+    match (result, data.failure.into_inner()) {
+        (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
+        (Ok(result), None) => result,
+    }
+}
