@@ -23,17 +23,57 @@ const SLOW_EVERY: usize = 4;
 
 type Sample = Arc<dyn Fn(u64) -> Duration + Send + Sync>;
 
+/// What a contender is to the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The base, or another of its ways to do the work.
+    Own,
+    /// One that the base is compared with.
+    Peer,
+    /// It is there to be looked at: the same work without any of what is measured.
+    Mark,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Own => "own",
+            Role::Peer => "peer",
+            Role::Mark => "mark",
+        }
+    }
+}
+
 /// Someone who can do a workload.
 pub struct Contender {
+    /// The base's name, or the crate's and maybe a word for the way it does the work: "rayon scope".
     pub name: &'static str,
+    pub role: Role,
     sample: Sample,
 }
 
 impl Contender {
     /// `sample` does the work so many times, and says how long that took.
     pub fn new(name: &'static str, sample: impl Fn(u64) -> Duration + Send + Sync + 'static) -> Contender {
-        Contender { name, sample: Arc::new(sample) }
+        let role = if is_of(name, BASE) { Role::Own } else { Role::Peer };
+        Contender { name, role, sample: Arc::new(sample) }
     }
+
+    /// One that is no peer.
+    pub fn mark(name: &'static str, sample: impl Fn(u64) -> Duration + Send + Sync + 'static) -> Contender {
+        Contender { name, role: Role::Mark, sample: Arc::new(sample) }
+    }
+
+    /// Whether this is its name, or that of the crate with which its name begins.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || is_of(self.name, name)
+    }
+}
+
+/// Whether `name` is the crate's or begins with it: "raddle", "raddle scope".
+fn is_of(name: &str, package: &str) -> bool {
+    name.split(' ').next() == Some(package)
 }
 
 /// One thing to measure.
@@ -88,6 +128,7 @@ impl Spread {
 /// What came of one contender.
 pub struct Outcome {
     pub name: &'static str,
+    pub role: Role,
     /// Nanoseconds per unit, one entry per round; `None` where it did not run.
     pub rounds: Vec<Option<f64>>,
     /// It was much slower than the best, and ran in some rounds only.
@@ -141,7 +182,8 @@ impl Report {
     /// `None` if there is no peer, or no round in which both ran.
     #[must_use]
     pub fn standing(&self) -> Option<Standing<'_>> {
-        let peers = self.outcomes[1..].iter().filter_map(|peer| Some((peer.ns()?.median, peer)));
+        let peers = self.outcomes.iter().filter(|outcome| outcome.role == Role::Peer);
+        let peers = peers.filter_map(|peer| Some((peer.ns()?.median, peer)));
         let (_, peer) = peers.min_by(|a, b| a.0.total_cmp(&b.0))?;
         Some(Standing { peer, speed: peer.ratio_to(self.base())? })
     }
@@ -165,12 +207,17 @@ impl Report {
         for (i, outcome) in self.outcomes.iter().enumerate() {
             let _ = write!(out, "  {:<18}", outcome.name);
             if let Some(ns) = outcome.ns() {
-                let _ = write!(out, " {:>12.1} [{:>8.1} {:>8.1}]", ns.median, ns.q1, ns.q3);
+                let digits = digits(ns.median);
+                let Spread { q1, median, q3 } = ns;
+                let _ = write!(out, " {median:>12.digits$} [{q1:>8.digits$} {q3:>8.digits$}]");
             }
             if i > 0
                 && let Some(ratio) = self.base().ratio_to(outcome)
             {
                 let _ = write!(out, "   {:>11.3} [{:>6.3} {:>6.3}]", ratio.median, ratio.q1, ratio.q3);
+            }
+            if outcome.role == Role::Mark {
+                out.push_str("   no peer, only a mark");
             }
             if outcome.is_slow {
                 let ran = outcome.rounds.iter().flatten().count();
@@ -207,6 +254,7 @@ impl Report {
             .map(|(i, outcome)| {
                 json!({
                     "name": outcome.name,
+                    "role": outcome.role.name(),
                     "ns": Spread::json(outcome.ns()),
                     "base_over_this": if i == 0 { Value::Null } else { Spread::json(self.base().ratio_to(outcome)) },
                     "is_slow": outcome.is_slow,
@@ -226,6 +274,11 @@ impl Report {
     }
 }
 
+/// How many digits of so many nanoseconds are worth printing after the point.
+fn digits(ns: f64) -> usize {
+    if ns < 10.0 { 3 } else { 1 }
+}
+
 /// Measures one workload.
 #[must_use]
 pub fn run(workload: &Workload, effort: Effort) -> Report {
@@ -234,6 +287,7 @@ pub fn run(workload: &Workload, effort: Effort) -> Report {
         .iter()
         .map(|contender| Outcome {
             name: contender.name,
+            role: contender.role,
             rounds: Vec::with_capacity(effort.rounds),
             is_slow: false,
             failure: None,
@@ -269,7 +323,8 @@ pub fn run(workload: &Workload, effort: Effort) -> Report {
 /// Who is slow is decided by the first round. The base always runs: without it a round is worth nothing.
 fn mark_the_slow(outcomes: &mut [Outcome]) {
     let first = |outcome: &Outcome| outcome.rounds.first().copied().flatten();
-    let best = outcomes.iter().filter_map(first).min_by(f64::total_cmp).unwrap_or(f64::INFINITY);
+    let contending = outcomes.iter().filter(|outcome| outcome.role != Role::Mark);
+    let best = contending.filter_map(first).min_by(f64::total_cmp).unwrap_or(f64::INFINITY);
     for outcome in &mut outcomes[1..] {
         outcome.is_slow = first(outcome).is_some_and(|ns| ns > best * SLOW_FACTOR);
     }
@@ -279,12 +334,15 @@ fn mark_the_slow(outcomes: &mut [Outcome]) {
 /// best peer would be over too soon to be measured well. Whoever fails here is marked.
 fn calibrate(workload: &Workload, effort: Effort, outcomes: &mut [Outcome]) -> u64 {
     const MOST: u64 = 2_000_000;
+    /// More than `MOST`, if that is not even so many steps.
+    const MOST_STEPS: u64 = 16;
     /// The best peer's sample is at least this part of what is wanted of the base...
     const BEST_PART: f64 = 0.25;
     /// ...unless the base would then take so many times longer than wanted.
     const MOST_LONGER: f64 = 10.0;
 
-    let rounded = |units: f64| ((units as u64).min(MOST) / workload.step).max(1) * workload.step;
+    let most = MOST.max(workload.step * MOST_STEPS);
+    let rounded = |units: f64| ((units as u64).min(most) / workload.step).max(1) * workload.step;
     let wanted = effort.sample.as_secs_f64();
     let seconds = |contender, units| timed(contender, units, effort.limit).map(|t| t.as_secs_f64().max(1e-9));
 
@@ -310,7 +368,8 @@ fn calibrate(workload: &Workload, effort: Effort, outcomes: &mut [Outcome]) -> u
     let mut best = f64::INFINITY;
     for (contender, outcome) in workload.contenders.iter().zip(outcomes).skip(1) {
         match seconds(contender, units) {
-            Ok(took) => best = best.min(took),
+            Ok(took) if outcome.role == Role::Peer => best = best.min(took),
+            Ok(_) => {}
             Err(failure) => outcome.failure = Some(failure),
         }
     }
@@ -329,7 +388,7 @@ fn timed(contender: &Contender, units: u64, limit: Duration) -> Result<Duration,
     let heard = hears.recv_timeout(limit);
     match heard {
         Ok(took) => {
-            // The queues are dropped by now; the thread has nothing left to do.
+            // What it measured is dropped by now; the thread has nothing left to do.
             thread.join().expect("the sample is over");
             Ok(took)
         }
@@ -356,13 +415,14 @@ pub fn summary(reports: &[Report]) -> String {
         match (report.base().ns(), report.standing()) {
             (Some(base), Some(standing)) => {
                 let Spread { q1, median, q3 } = standing.speed;
+                let base_ns = base.median;
                 let peer_ns = standing.peer.ns().map_or(f64::NAN, |ns| ns.median);
                 let _ = writeln!(
                     out,
-                    "{:>11.1}  {:<18} {:>11.1}  {median:.2} [{q1:.2} {q3:.2}]{}",
-                    base.median,
+                    "{base_ns:>11.*}  {:<18} {peer_ns:>11.*}  {median:.2} [{q1:.2} {q3:.2}]{}",
+                    digits(base_ns),
                     standing.peer.name,
-                    peer_ns,
+                    digits(peer_ns),
                     standing.star()
                 );
             }
@@ -393,7 +453,8 @@ mod tests {
     use super::*;
 
     fn outcome(name: &'static str, rounds: &[Option<f64>]) -> Outcome {
-        Outcome { name, rounds: rounds.to_vec(), is_slow: false, failure: None }
+        let role = Contender::new(name, |_| Duration::ZERO).role;
+        Outcome { name, role, rounds: rounds.to_vec(), is_slow: false, failure: None }
     }
 
     #[test]
@@ -411,6 +472,33 @@ mod tests {
         let report = Report { name: "x".into(), unit: "item", units: 1, outcomes: vec![base, peer] };
         assert_eq!(report.standing().unwrap().speed.median, 0.5);
         assert!(report.table().contains("0.50 [0.50 0.50] *"));
+    }
+
+    #[test]
+    fn the_base_is_compared_with_peers_only() {
+        let mut mark = outcome("mark", &[Some(1.0)]);
+        mark.role = Role::Mark;
+        let outcomes = vec![
+            outcome(BASE, &[Some(10.0)]),
+            outcome("raddle scope", &[Some(2.0)]),
+            outcome("rayon", &[Some(40.0)]),
+            outcome("rayon scope", &[Some(30.0)]),
+            mark,
+        ];
+        let mut report = Report { name: "x".into(), unit: "item", units: 1, outcomes };
+        assert_eq!(report.standing().unwrap().peer.name, "rayon scope");
+        mark_the_slow(&mut report.outcomes);
+        let slow: Vec<bool> = report.outcomes.iter().map(|outcome| outcome.is_slow).collect();
+        assert_eq!(slow, [false; 5]);
+    }
+
+    #[test]
+    fn a_contender_goes_by_its_name_and_by_its_crate() {
+        let contender = Contender::new("rayon scope", |_| Duration::ZERO);
+        assert_eq!(contender.role, Role::Peer);
+        assert!(contender.is_called("rayon") && contender.is_called("rayon scope"));
+        assert!(!contender.is_called("ray") && !contender.is_called("scope"));
+        assert_eq!(Contender::new("raddled", |_| Duration::ZERO).role, Role::Peer);
     }
 
     #[test]

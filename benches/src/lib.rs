@@ -4,5 +4,7 @@
 //! `benches/src/main.rs` for a bench target of raddle itself.
 
 pub mod harness;
+pub mod idle;
 pub mod instructions;
+pub mod pool;
 pub mod queue;

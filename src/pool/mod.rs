@@ -631,3 +631,37 @@ impl fmt::Debug for WorkPool {
             .finish_non_exhaustive()
     }
 }
+
+/// A job in no pool, for models of a job alone: see [`loose_job`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct LooseEntry(job::Entry);
+
+#[doc(hidden)]
+impl LooseEntry {
+    /// What a worker does that has taken it from a queue.
+    pub fn run(self) {
+        // SAFETY: it is used once.
+        unsafe { self.0.act(job::Action::Run, job::Hook(None)) };
+    }
+
+    /// What `terminate` does with it.
+    pub fn cancel(self) {
+        // SAFETY: it is used once.
+        unsafe { self.0.act(job::Action::Cancel, job::Hook(None)) };
+    }
+}
+
+/// A job with its handle and what would stand in a queue for it. One that is dropped without `run` or `cancel` leaks the job.
+#[doc(hidden)]
+#[cfg_attr(feature = "loom", track_caller)]
+pub fn loose_job<R, F, C>(f: F, on_done: C) -> (LooseEntry, JobHandle<R>)
+where
+    R: Send + 'static,
+    F: FnOnce() -> R + Send + 'static,
+    C: FnOnce(Result<&R, &JobError>) + Send + 'static,
+{
+    let job = Task::make(0, f, on_done);
+    // SAFETY: it is fresh, and these are its one entry and its one handle.
+    unsafe { (LooseEntry(Core::entry(job)), JobHandle::new(job)) }
+}

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use raddle_benches::harness::{self, BASE, Effort, Report, Workload};
-use raddle_benches::{instructions, queue};
+use raddle_benches::harness::{self, BASE, Contender, Effort, Report, Role, Workload};
+use raddle_benches::{idle, instructions, pool, queue};
 use serde_json::json;
 
 /// Measures raddle beside its peers, in one process, round by round.
@@ -23,7 +23,7 @@ struct Args {
     /// So many rounds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Only this peer beside raddle. May be given more than once.
+    /// Only this peer beside raddle: a crate, or one of the ways it does something. May be given more than once.
     #[arg(long, value_name = "NAME")]
     peer: Vec<String>,
     /// Writes all figures to this file.
@@ -35,6 +35,9 @@ struct Args {
     /// Counts instructions of a lone put and get with valgrind instead of measuring time.
     #[arg(long, conflicts_with_all = ["only", "quick", "rounds", "json", "list"])]
     instructions: bool,
+    /// Measures what pools cost that have nothing to do.
+    #[arg(long, conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list", "instructions"])]
+    idle: bool,
 }
 
 fn main() -> ExitCode {
@@ -48,7 +51,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), String> {
-    let workloads = queue::workloads();
+    if args.idle {
+        idle::print();
+        return Ok(());
+    }
+    let mut workloads = queue::workloads();
+    workloads.extend(pool::workloads());
     check_peers(&args.peer, &workloads)?;
     if args.instructions {
         return instructions::print(&args.peer);
@@ -94,14 +102,15 @@ fn run(args: &Args) -> Result<(), String> {
 }
 
 fn check_peers(peers: &[String], workloads: &[Workload]) -> Result<(), String> {
-    let mut known: Vec<&str> =
-        workloads.iter().flat_map(|workload| &workload.contenders).map(|contender| contender.name).collect();
+    let contenders = || workloads.iter().flat_map(|workload| &workload.contenders);
+    let Some(peer) = peers.iter().find(|peer| !contenders().any(|contender| contender.is_called(peer)))
+    else {
+        return Ok(());
+    };
+    let mut known: Vec<&str> = contenders().map(|contender| contender.name).collect();
     known.sort_unstable();
     known.dedup();
-    match peers.iter().find(|peer| !known.contains(&peer.as_str())) {
-        Some(peer) => Err(format!("there is no peer \"{peer}\"; there are {}", known.join(", "))),
-        None => Ok(()),
-    }
+    Err(format!("there is no peer \"{peer}\"; there are {}", known.join(", ")))
 }
 
 /// The workloads with a wanted name, with raddle and the wanted peers.
@@ -114,9 +123,8 @@ fn chosen(args: &Args, mut workloads: Vec<Workload>) -> Result<Vec<Workload>, St
     }
     if !args.peer.is_empty() {
         for workload in &mut workloads {
-            workload.contenders.retain(|contender| {
-                contender.name == BASE || args.peer.iter().any(|peer| peer == contender.name)
-            });
+            let is_named = |contender: &Contender| args.peer.iter().any(|peer| contender.is_called(peer));
+            workload.contenders.retain(|contender| contender.role == Role::Own || is_named(contender));
         }
     }
     Ok(workloads)
@@ -125,8 +133,18 @@ fn chosen(args: &Args, mut workloads: Vec<Workload>) -> Result<Vec<Workload>, St
 /// The peers with their versions, from the lock file that this was built with.
 fn versions() -> Vec<(&'static str, &'static str)> {
     const LOCK: &str = include_str!("../../Cargo.lock");
-    const PEERS: [&str; 6] =
-        ["async-channel", "crossbeam-channel", "crossfire", "flume", "kanal", "thingbuf"];
+    const PEERS: [&str; 10] = [
+        "async-channel",
+        "chili",
+        "crossbeam-channel",
+        "crossfire",
+        "flume",
+        "kanal",
+        "rayon",
+        "thingbuf",
+        "threadpool",
+        "tokio",
+    ];
     let quoted =
         |line: &'static str, key: &str| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"');
     let mut lines = LOCK.lines();
