@@ -219,7 +219,21 @@ impl<T> Deque<T> {
         item
     }
 
-    /// The item at `index`, for the owner who has just taken it.
+    /// Takes the newest item if it is this one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push).
+    #[inline]
+    pub unsafe fn pop_if(&self, item: NonNull<T>) -> bool {
+        // Relaxed: the owner wrote it.
+        let bottom = self.bottom.load(Ordering::Relaxed);
+        // SAFETY: we are the owner. What stands below `bottom` was put there by us, and is an item or was one; it is only compared here.
+        // (The place was never written if nothing was ever pushed: then it is null, and no item is.)
+        unsafe { self.own_slot(bottom - 1) == Some(item) && self.pop() == Some(item) }
+    }
+
+    /// The item at `index`, for the owner: to take it, or to compare it.
     #[inline]
     fn own_slot(&self, index: u64) -> Option<NonNull<T>> {
         // Relaxed, both: the owner wrote them.

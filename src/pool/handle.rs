@@ -167,8 +167,11 @@ impl<R> JobHandle<R> {
     pub(super) fn run_it_ourselves(&self) -> bool {
         Worker::with_current(|worker| match worker {
             Some(worker) if worker.pool_id() == self.core().pool() && self.core().claim() => {
+                // Often it is the newest in our deque. Else its place in a queue stays, until somebody comes past it.
+                // SAFETY: the same entry as was queued; it is looked for, not acted upon.
+                let has_entry = worker.pop_if(unsafe { Core::entry(self.job) });
                 // SAFETY: we have claimed it, and hold the handle.
-                unsafe { Core::run_claimed(self.job, worker.hook()) };
+                unsafe { Core::run_claimed(self.job, has_entry, worker.hook()) };
                 true
             }
             _ => false,

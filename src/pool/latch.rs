@@ -132,7 +132,7 @@ impl Latch {
                 return;
             }
             help();
-            if Poll::new(POLLING).until(|| self.is_done()) {
+            if self.is_done() || Poll::new(POLLING).until(|| self.is_done()) {
                 return;
             }
             // Relaxed, both: the mark carries no data, and we look again.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::job::{Action, Entry, Header, Hook, Payload};
 use super::latch::Latch;
-use super::worker::Shared;
+use super::worker::{Shared, Worker};
 use crate::deadline::Deadline;
 use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, Ordering};
@@ -21,15 +21,15 @@ use crate::primitives::cell::TrackedCell;
 
 /// A place to make jobs that borrow from the stack, from [`WorkPool::scope`](crate::WorkPool::scope).
 pub struct Scope<'scope, 'env: 'scope> {
-    data: &'scope ScopeData,
+    data: &'scope ScopeData<'scope>,
     /// Invariant in both, as `std::thread::Scope` is: a longer or shorter lifetime would let a job borrow what is gone.
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<&'env mut &'env ()>,
 }
 
 /// What the jobs of a scope know of it. It is there until they are done.
-struct ScopeData {
-    pool: Arc<Shared>,
+struct ScopeData<'a> {
+    pool: &'a Arc<Shared>,
     /// The scope's own closure, and the jobs that are not done.
     running: Latch,
     /// What a worker that waits for the scope may run; used if it is one.
@@ -49,7 +49,8 @@ struct Listed {
     header: Header,
     /// CLAIMED: somebody runs it, or has. ENTRY, LISTED: it is in a queue, in the list; who takes the last of these away frees it.
     state: AtomicU8,
-    scope: *const ScopeData,
+    /// There until it has counted down. (The lifetime is not that of what is behind it.)
+    scope: *const ScopeData<'static>,
     is_listed: bool,
     next: *mut Listed,
     /// Runs or drops what was claimed.
@@ -110,14 +111,14 @@ impl Listed {
 }
 
 impl<F: FnOnce() + Send> ScopeJob<F> {
-    fn make(scope: &ScopeData, f: F) -> NonNull<Listed> {
+    fn make(scope: &ScopeData<'_>, f: F) -> NonNull<Listed> {
         let listed = if scope.is_listed { LISTED } else { 0 };
         let job = ScopeJob {
             listed: Listed {
                 // SAFETY: `F` is `Send`, and the function fits the type.
                 header: unsafe { Header::new(Listed::act_on_entry) },
                 state: AtomicU8::new(ENTRY | listed),
-                scope,
+                scope: core::ptr::from_ref(scope).cast(),
                 is_listed: scope.is_listed,
                 next: ptr::null_mut(),
                 perform: Self::perform,
@@ -158,7 +159,7 @@ impl<F: FnOnce() + Send> ScopeJob<F> {
     }
 }
 
-impl ScopeData {
+impl ScopeData<'_> {
     /// Keeps the first failure; the others are reported.
     #[cold]
     fn fail(&self, payload: Payload, hook: Hook<'_>) {
@@ -185,15 +186,20 @@ impl ScopeData {
         }
     }
 
-    /// Runs what nobody has begun, newest first; or cancels it.
-    fn help(&self, action: Action) {
-        // Acquire: pairs with the Release in `list`.
-        let mut next = self.jobs.swap(ptr::null_mut(), Ordering::Acquire);
-        while let Some(job) = NonNull::new(next) {
-            // SAFETY: the list held it by its bit.
-            unsafe {
-                next = job.as_ref().next;
-                Listed::act(job, action, LISTED, self.pool.hook());
+    /// Runs what nobody has begun, newest first. For the worker that waits.
+    fn help(&self, worker: &Worker) {
+        // Relaxed: only a guess. What the caller knows to be listed, it sees.
+        while !self.jobs.load(Ordering::Relaxed).is_null() {
+            // Acquire: pairs with the Release in `list`.
+            let mut next = self.jobs.swap(ptr::null_mut(), Ordering::Acquire);
+            while let Some(job) = NonNull::new(next) {
+                // SAFETY: the list held it by its bit. The entry is the same as was queued; it is looked for, not acted upon.
+                unsafe {
+                    next = job.as_ref().next;
+                    let has_entry = worker.pop_if(Entry::new(job.cast()));
+                    let held = if has_entry { LISTED | ENTRY } else { LISTED };
+                    Listed::act(job, Action::Run, held, self.pool.hook());
+                }
             }
         }
     }
@@ -242,30 +248,32 @@ pub(super) fn scope<'env, T>(
     pool: &Arc<Shared>,
     f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 ) -> T {
-    let data = ScopeData {
-        pool: Arc::clone(pool),
-        running: Latch::new(1),
-        jobs: AtomicPtr::new(ptr::null_mut()),
-        is_listed: pool.with_own_worker(|worker| worker.is_some()),
-        failure: Lock::new(None),
-    };
-    let result = {
-        let scope = Scope { data: &data, _scope: PhantomData, _env: PhantomData };
-        catch_unwind(AssertUnwindSafe(|| f(&scope)))
-    };
-    // SAFETY: the closure is counted, and over. The latch stays until we have waited for it.
-    unsafe { Latch::count_down(&data.running) };
-    data.running.wait(|| {
-        if data.is_listed {
-            data.help(Action::Run);
+    pool.with_own_worker(|worker| {
+        let data = ScopeData {
+            pool,
+            running: Latch::new(1),
+            jobs: AtomicPtr::new(ptr::null_mut()),
+            is_listed: worker.is_some(),
+            failure: Lock::new(None),
+        };
+        let result = {
+            let scope = Scope { data: &data, _scope: PhantomData, _env: PhantomData };
+            catch_unwind(AssertUnwindSafe(|| f(&scope)))
+        };
+        // SAFETY: the closure is counted, and over. The latch stays until we have waited for it.
+        unsafe { Latch::count_down(&data.running) };
+        data.running.wait(|| {
+            if let Some(worker) = worker {
+                data.help(worker);
+            }
+        });
+        if let Some(worker) = worker {
+            // Those that were done by others before we came to them: none of these runs any more.
+            data.help(worker);
         }
-    });
-    if data.is_listed {
-        // Those that were done by others before we came to them.
-        data.help(Action::Cancel);
-    }
-    match (result, data.failure.into_inner()) {
-        (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
-        (Ok(result), None) => result,
-    }
+        match (result, data.failure.into_inner()) {
+            (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
+            (Ok(result), None) => result,
+        }
+    })
 }

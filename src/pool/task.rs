@@ -248,14 +248,15 @@ impl<R> Core<R> {
         false
     }
 
-    /// Runs the job, for the holder of the handle who has claimed it.
+    /// Runs the job, for the holder of the handle who has claimed it. If he has taken its entry from the queue, that goes with it.
     ///
     /// # Safety
     ///
     /// By that one only.
-    pub(super) unsafe fn run_claimed(job: NonNull<Core<R>>, hook: Hook<'_>) {
+    pub(super) unsafe fn run_claimed(job: NonNull<Core<R>>, has_entry: bool, hook: Hook<'_>) {
+        let held = if has_entry { ENTRY } else { 0 };
         // SAFETY: the caller's promise.
-        unsafe { (job.as_ref().part)(job, Part::Work, 0, hook) }
+        unsafe { (job.as_ref().part)(job, Part::Work, held, hook) }
     }
 
     /// Cancels the job, for the holder of the handle who has claimed it.

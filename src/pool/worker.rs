@@ -440,27 +440,32 @@ impl Worker {
         unsafe { self.deque().pop().map(|job: NonNull<Header>| Entry::new(job)) }
     }
 
+    /// Takes a job back from our own deque, if it is the newest there and nobody has taken it.
+    #[inline]
+    pub(super) fn pop_if(&self, entry: Entry) -> bool {
+        // SAFETY: as in `push`.
+        unsafe { self.deque().pop_if(entry.as_ptr()) }
+    }
+
     /// Takes a job back from our own deque: true if nobody has taken it. Others that lie above it stay as they are.
     #[inline]
     pub(super) fn take_back(&self, entry: Entry) -> bool {
-        match self.pop() {
-            Some(newest) if newest == entry => true,
-            newest => self.take_back_from_below(entry, newest),
-        }
+        self.pop_if(entry) || self.take_back_from_below(entry)
     }
 
     #[cold]
-    fn take_back_from_below(&self, entry: Entry, newest: Option<Entry>) -> bool {
+    fn take_back_from_below(&self, entry: Entry) -> bool {
         let mut above = Vec::new();
-        let mut next = newest;
         let is_there = loop {
-            match next {
+            match self.pop() {
                 None => break false,
                 Some(found) if found == entry => break true,
                 Some(other) => above.push(other),
             }
-            next = self.pop();
         };
+        if above.is_empty() {
+            return is_there;
+        }
         for other in above.into_iter().rev() {
             self.push(other);
         }
