@@ -91,7 +91,7 @@ fn escape_time(re: f64, im: f64) -> Option<f64> {
     None
 }
 
-/// Dark blue far away, through white and orange to black near the set.
+/// Brown far away, through gold and white to blue near the set, and black inside.
 fn color(time: Option<f64>) -> Rgb {
     let Some(time) = time else { return [0, 0, 0] };
     // The number of steps grows without bound towards the set: its root goes round a wheel of colours.

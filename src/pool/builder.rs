@@ -103,7 +103,7 @@ impl WorkPoolBuilder {
     ///
     /// # Panics
     ///
-    /// If the number of workers is 0 or above 65,535, or the queue bound is 0.
+    /// If the number of workers is 0 or above 65,535, the queue bound is 0, or there is a NUL in the name.
     #[cfg_attr(feature = "loom", track_caller)]
     pub fn build(self) -> io::Result<WorkPool> {
         let workers = self.workers.unwrap_or_else(|| thread::available_parallelism().min(MOST_WORKERS));
@@ -112,6 +112,12 @@ impl WorkPoolBuilder {
             "WorkPoolBuilder::workers({workers}): a pool has from 1 to {MOST_WORKERS} workers"
         );
         assert!(self.queue_bound != Some(0), "WorkPoolBuilder::queue_bound(0): no job could ever be queued");
+        // std would panic later, with the thread half started.
+        assert!(
+            !self.name.contains('\0'),
+            "WorkPoolBuilder::name({:?}): a thread's name has no NUL in it",
+            self.name
+        );
         let settings = Settings {
             workers,
             name: self.name,

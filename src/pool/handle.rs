@@ -76,22 +76,36 @@ impl<R> JobHandle<R> {
         unsafe { self.core().take_result() }.unwrap_or(Err(JobError::Taken))
     }
 
-    /// The result, if the job is finished: taken, so that a second call finds [`JobError::Taken`]. Never blocks for the job.
+    /// The result, if the job is finished: taken, so that a second call finds [`JobError::Taken`]. Never blocks: `None` also if another
+    /// thread is looking at the result just now ([`get`](Self::get), [`on_done`](Self::on_done)).
     pub fn try_join(&self) -> Option<Result<R, JobError>> {
-        self.core().is_done().then(|| self.take())
+        self.join_deadline(Deadline::Now)
     }
 
     /// Waits for the job and takes its result; `None` if `timeout` has passed before.
     pub fn join_for(&self, timeout: Duration) -> Option<Result<R, JobError>> {
-        self.wait_deadline(Deadline::after(timeout)).then(|| self.take())
+        self.join_deadline(Deadline::after(timeout))
     }
 
     /// Waits for the job and takes its result; `None` if the deadline has passed before.
     pub fn join_until(&self, deadline: Instant) -> Option<Result<R, JobError>> {
-        self.wait_deadline(Deadline::At(deadline)).then(|| self.take())
+        self.join_deadline(Deadline::At(deadline))
     }
 
-    /// Waits for the job and returns a copy of its result, which can be read again.
+    fn join_deadline(&self, deadline: Deadline) -> Option<Result<R, JobError>> {
+        if !self.wait_deadline(deadline) {
+            return None;
+        }
+        let _reader = match deadline {
+            Deadline::Never => self.reader.lock(),
+            Deadline::Now => self.reader.try_lock()?,
+            Deadline::At(instant) => self.reader.try_lock_until(instant)?,
+        };
+        // SAFETY: it is done, and we hold the reader's lock.
+        Some(unsafe { self.core().take_result() }.unwrap_or(Err(JobError::Taken)))
+    }
+
+    /// Waits for the job and returns a copy of its result, which can be read again. One thread reads at a time; the others wait.
     ///
     /// # Errors
     ///
@@ -146,18 +160,15 @@ impl<R> JobHandle<R> {
     }
 
     /// Calls `f` with the result when the job is finished: in the thread that finishes it, before anybody who waits is let go. If it is
-    /// finished already, calls `f` at once, here. Callbacks of one job are called in the order in which they were added.
+    /// finished already, calls `f` at once, here. Callbacks that were added before the end are called in that order.
     ///
     /// `f` gets [`JobError::Taken`] if the result was taken before. A panic in `f` goes to the pool's panic hook when a worker calls it, and to
-    /// the caller of this if it is called here.
+    /// the caller of this if it is called here. While it is called here, others who want the result wait for that.
     #[doc(alias = "add_done_callback")]
     pub fn on_done(&self, f: impl FnOnce(Result<&R, &JobError>) + Send + 'static) {
-        if !self.core().add_callback(Box::new(f)) {
-            return;
-        }
-        let mut callbacks = self.core().take_callbacks().into_iter();
-        let mut call =
-            |outcome: &Outcome<R>| callbacks.by_ref().for_each(|callback| callback(outcome.as_ref()));
+        let Err(f) = self.core().add_callback(Box::new(f)) else { return };
+        let mut f = Some(f);
+        let mut call = |outcome: &Outcome<R>| f.take().into_iter().for_each(|f| f(outcome.as_ref()));
         if self.lend(&mut call).is_none() {
             call(&Err(JobError::Taken));
         }
@@ -186,13 +197,6 @@ impl<R> JobHandle<R> {
             self.run_it_ourselves();
         }
         self.core().wait(deadline)
-    }
-
-    /// Takes the result of a finished job.
-    fn take(&self) -> Result<R, JobError> {
-        let _reader = self.reader.lock();
-        // SAFETY: it is done, and we hold the reader's lock.
-        unsafe { self.core().take_result() }.unwrap_or(Err(JobError::Taken))
     }
 
     /// Shows the result of a job that is settled at least; `None` if it was taken. While `f` looks at it, it is not where `f` could take it.

@@ -479,11 +479,8 @@ impl WorkPool {
         if !self.shared.is_closed() {
             return Err(PoolJoinError::StillOpen);
         }
-        let has_ended = self.shared.wait_for_end(deadline);
-        if has_ended {
-            self.shared.join_threads();
-        }
-        Ok(has_ended)
+        let deadline = deadline.or_now();
+        Ok(self.shared.wait_for_end(deadline) && self.shared.join_threads(deadline))
     }
 
     /// Whether the pool was closed or terminated.

@@ -272,8 +272,12 @@ pub(super) fn scope<'env, T>(
             data.help(worker);
         }
         match (result, data.failure.into_inner()) {
-            (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
             (Ok(result), None) => result,
+            (Ok(_), Some(payload)) | (Err(payload), None) => resume_unwind(payload),
+            (Err(payload), Some(second)) => {
+                pool.hook().report(second);
+                resume_unwind(payload)
+            }
         }
     })
 }

@@ -17,7 +17,7 @@
 //!
 //! ```text
 //! claim        QUEUED -> RUNNING             by the worker that takes it from a queue, by one that joins it, by who cancels it
-//! on_done      CALLBACKS := 1                after it was added to the list
+//! on_done      CALLBACKS := 1                after it was added to the list, whose lock is held
 //! completes    CALLBACKS 1 -> 0              and runs them; again, as long as there are new ones
 //!              RUNNING, neither -> DONE      together with ENTRY 1 -> 0, if it came from a queue
 //!              RUNNING, PARKED -> SETTLED    ... and then, under the queue lock, together with the wake-up:
@@ -37,14 +37,15 @@
 
 use core::mem::ManuallyDrop;
 use core::panic::AssertUnwindSafe;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 use std::panic::catch_unwind;
 
 use super::job::{Action, Entry, Header, Hook, Payload};
 use super::latch::POLLING;
 use crate::deadline::Deadline;
 use crate::error::JobError;
-use crate::primitives::atomic::{AtomicPtr, AtomicU8, Ordering};
+use crate::lock::Lock;
+use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
 use crate::spin::Poll;
@@ -94,10 +95,10 @@ impl<R, C: FnOnce(Result<&R, &JobError>) + Send> Callback<R> for C {
 
 type BoxedCallback<R> = Box<dyn FnOnce(Result<&R, &JobError>) + Send>;
 
-/// A callback that was added later.
+/// A callback that was added later, and those that were added before it.
 struct Node<R> {
     callback: BoxedCallback<R>,
-    next: *mut Node<R>,
+    earlier: Option<Box<Node<R>>>,
 }
 
 /// Which part of a claimed job is to be done.
@@ -120,7 +121,8 @@ pub(super) struct Core<R> {
     /// Which pool it is in: an address to compare, never followed.
     pool: usize,
     state: AtomicU8,
-    callbacks: AtomicPtr<Node<R>>,
+    /// Those that were added and not run yet, newest first.
+    callbacks: Lock<Option<Box<Node<R>>>>,
     result: TrackedCell<Option<Outcome<R>>>,
 }
 
@@ -148,7 +150,7 @@ where
                 part: Self::part,
                 pool,
                 state: AtomicU8::new(QUEUED | HANDLE | ENTRY),
-                callbacks: AtomicPtr::new(ptr::null_mut()),
+                callbacks: Lock::new(None),
                 result: TrackedCell::new(None),
             },
             work: TrackedCell::new(ManuallyDrop::new((f, callback))),
@@ -281,8 +283,9 @@ impl<R> Core<R> {
         let mut state = core.state.load(Ordering::Relaxed);
         loop {
             if state & CALLBACKS != 0 {
-                // Acquire: pairs with the Release in `add_callback`; the list has what was added before.
-                core.state.fetch_and(!CALLBACKS, Ordering::Acquire);
+                // Relaxed: the list's lock brings what was added. (Who added it has set the bit with the lock held, so that we get the
+                // lock when it is there.)
+                core.state.fetch_and(!CALLBACKS, Ordering::Relaxed);
                 core.run_callbacks(hook);
                 // Relaxed: as above.
                 state = core.state.load(Ordering::Relaxed);
@@ -475,47 +478,36 @@ impl<R> Core<R> {
         unsafe { *self.result.get() = Some(outcome) };
     }
 
-    /// Adds a callback, for when the job is done. True: it was too late for whoever completes the job, and the caller runs the callbacks,
-    /// [`take_callbacks`](Self::take_callbacks), for which the result is there.
-    pub(super) fn add_callback(&self, callback: BoxedCallback<R>) -> bool {
-        let node = Box::into_raw(Box::new(Node { callback, next: ptr::null_mut() }));
-        // Relaxed: only a guess, the CAS below decides.
-        let mut first = self.callbacks.load(Ordering::Relaxed);
-        loop {
-            // SAFETY: nobody else knows the node yet.
-            unsafe { (*node).next = first };
-            // Release: pairs with the Acquire in `take_callbacks`; who takes the list sees the nodes. (Those below ours too: a
-            // read-modify-write continues their release sequences.) Relaxed on failure: it is the next guess.
-            match self.callbacks.compare_exchange_weak(first, node, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(actual) => first = actual,
-            }
+    /// Adds a callback, for when the job is done.
+    ///
+    /// # Errors
+    ///
+    /// The callback, if it comes too late for whoever completes the job: the caller runs it himself, for the result is there.
+    pub(super) fn add_callback(&self, callback: BoxedCallback<R>) -> Result<(), BoxedCallback<R>> {
+        let mut newest = self.callbacks.lock();
+        *newest = Some(Box::new(Node { callback, earlier: newest.take() }));
+        // Acquire: pairs with the Release in `complete`; if it is settled, we see the result. Relaxed to the other side: the lock brings
+        // the list, and who completes looks into it after he has seen this bit.
+        let prev = self.state.fetch_or(CALLBACKS, Ordering::Acquire);
+        if phase(prev) < SETTLED {
+            return Ok(());
         }
-        // Release: pairs with the Acquire in `complete`, who sees the list. Acquire: pairs with the Release there; if it is settled, we see the
-        // result.
-        let prev = self.state.fetch_or(CALLBACKS, Ordering::AcqRel);
-        phase(prev) >= SETTLED
+        // Nobody looks into the list any more, and we have held it: ours is the newest.
+        let node = newest.take().expect("raddle: a callback was there");
+        *newest = node.earlier;
+        Err(node.callback)
     }
 
-    /// Takes the callbacks that were added and not taken yet, first added first.
-    pub(super) fn take_callbacks(&self) -> Vec<BoxedCallback<R>> {
-        // Acquire: pairs with the Release in `add_callback`.
-        let mut node = self.callbacks.swap(ptr::null_mut(), Ordering::Acquire);
-        let mut callbacks = Vec::new();
-        while !node.is_null() {
-            // SAFETY: each node came from a box, and the list is ours alone.
-            let owned = unsafe { Box::from_raw(node) };
-            callbacks.push(owned.callback);
-            node = owned.next;
-        }
-        callbacks.reverse();
-        callbacks
-    }
-
-    /// Runs the callbacks that were added so far, for the one who completes the job.
+    /// Runs the callbacks that were added so far, first added first, for the one who completes the job.
     #[cold]
     fn run_callbacks(&self, hook: Hook<'_>) {
-        for callback in self.take_callbacks() {
+        let mut node = self.callbacks.lock().take();
+        let mut callbacks = Vec::new();
+        while let Some(this) = node {
+            callbacks.push(this.callback);
+            node = this.earlier;
+        }
+        for callback in callbacks.into_iter().rev() {
             let _access = self.result.begin_ref();
             // SAFETY: the job is not settled: the result is ours (invariant 1).
             if let Some(outcome) = unsafe { &*self.result.get() } {

@@ -15,6 +15,7 @@ use crate::error::TryPutError;
 use crate::event::Event;
 use crate::lock::Lock;
 use crate::primitives::thread::{self, JoinHandle};
+use crate::primitives::time::Instant;
 use crate::queue::JoinableQueue;
 use crate::spin::Poll;
 
@@ -234,26 +235,49 @@ impl Shared {
 
     /// Waits until the last worker is about to end, if ever one was started.
     pub(super) fn wait_for_end(&self, deadline: Deadline) -> bool {
-        // No worker and no job: nobody is there to say that it is over, and it is.
-        self.sleep.started() == 0
-            || match deadline {
-                Deadline::Never => {
-                    self.ended.wait();
-                    true
-                }
-                Deadline::Now => self.ended.is_set(),
-                Deadline::At(instant) => self.ended.wait_until(instant),
+        // No worker and no job: nobody is there to say that it is over, and it is. (With a job, its submitter is about to start a worker.
+        // Asked twice, since one may have been started and have taken the job in between.)
+        let has_no_worker = || self.sleep.started() == 0;
+        if has_no_worker() && !self.has_job() && has_no_worker() {
+            return true;
+        }
+        match deadline {
+            Deadline::Never => {
+                self.ended.wait();
+                true
             }
+            Deadline::Now => self.ended.is_set(),
+            Deadline::At(instant) => self.ended.wait_until(instant),
+        }
     }
 
-    /// Waits for the operating system's threads, with their thread-locals dropped.
-    pub(super) fn join_threads(&self) {
+    /// Waits for the operating system's threads, with their thread-locals dropped, and says whether all have ended.
+    pub(super) fn join_threads(&self, deadline: Deadline) -> bool {
         // Held all the while: a second caller waits, too.
-        let mut threads = self.threads.lock();
-        for thread in threads.drain(..) {
+        let threads = match deadline {
+            Deadline::Never => Some(self.threads.lock()),
+            Deadline::Now => self.threads.try_lock(),
+            Deadline::At(instant) => self.threads.try_lock_until(instant),
+        };
+        let Some(mut threads) = threads else { return false };
+        let instant = match deadline {
+            Deadline::Never => None,
+            Deadline::Now => Some(Instant::now()),
+            Deadline::At(instant) => Some(instant),
+        };
+        while let Some(thread) = threads.pop() {
+            // A thread-local's destructor may drop the pool, when its thread is no worker any more.
+            if thread::is_current(&thread) {
+                continue;
+            }
+            if !thread::ends_until(&thread, instant) {
+                threads.push(thread);
+                return false;
+            }
             // A worker does not unwind; a thread-local's destructor that does has been reported by the runtime.
             let _ = thread.join();
         }
+        true
     }
 }
 

@@ -17,6 +17,16 @@ pub fn spawn(_name: String, body: impl FnOnce() + Send + 'static) -> std::io::Re
     Ok(loom::thread::spawn(body))
 }
 
+/// Whether the thread behind this handle is the calling one. loom drops thread-locals as part of the thread, where this is asked.
+pub fn is_current(_thread: &JoinHandle<()>) -> bool {
+    false
+}
+
+/// Whether a thread ends before the deadline: it does, since only its thread-locals are left to be dropped.
+pub fn ends_until(_thread: &JoinHandle<()>, _deadline: Option<std::time::Instant>) -> bool {
+    true
+}
+
 /// How many threads can run at once: the model takes one at a time, and two are enough to race.
 pub fn available_parallelism() -> usize {
     2

@@ -17,6 +17,26 @@ pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Res
     std::thread::Builder::new().name(name).spawn(body)
 }
 
+/// Whether the thread behind this handle is the calling one.
+pub fn is_current(thread: &JoinHandle<()>) -> bool {
+    thread.thread().id() == std::thread::current().id()
+}
+
+/// Whether a thread ends before the deadline, so that a join does not block for long. Always, if there is none.
+///
+/// No operating system has a timed join. So with a deadline this looks again and again, at intervals that double up to a millisecond: for
+/// threads that are at their end anyway, and drop their thread-locals.
+pub fn ends_until(thread: &JoinHandle<()>, deadline: Option<std::time::Instant>) -> bool {
+    let Some(deadline) = deadline else { return true };
+    let mut pause = core::time::Duration::from_micros(1);
+    while !thread.is_finished() {
+        let Some(left) = deadline.checked_duration_since(std::time::Instant::now()) else { return false };
+        std::thread::sleep(pause.min(left));
+        pause = (2 * pause).min(core::time::Duration::from_millis(1));
+    }
+    true
+}
+
 /// How many threads can run at once on this machine; 1 if nobody knows.
 pub fn available_parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
