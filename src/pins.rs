@@ -8,9 +8,9 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 use crate::raw::{RawCondition, RawLock, RawRLock};
 use crate::{
-    ArcLockGuard, ArcPermit, ArcRLockGuard, Barrier, BoundedSemaphore, Condition, Event, Job, JoinableQueue,
-    LifoQueue, Lock, LockGuard, MappedLockGuard, MappedRLockGuard, Permit, PriorityQueue, RLock, RLockGuard,
-    Semaphore,
+    ArcLockGuard, ArcPermit, ArcRLockGuard, Barrier, BoundedSemaphore, Condition, Event, Job, JobHandle,
+    JoinableQueue, LifoQueue, Lock, LockGuard, MappedLockGuard, MappedRLockGuard, Permit, PriorityQueue,
+    RLock, RLockGuard, Scope, Semaphore, WorkPool,
 };
 
 /// `Send`, and not `Sync`.
@@ -36,6 +36,8 @@ mod sizes {
         size_of::<JoinableQueue<[u64; 8]>>(),
         5 * size_of::<crossbeam_utils::CachePadded<u64>>()
     );
+    const_assert_eq!(size_of::<WorkPool>(), size_of::<usize>());
+    const_assert_eq!(size_of::<JobHandle<[u64; 8]>>(), 24);
     const_assert_eq!(size_of::<RawLock>(), 1);
     const_assert_eq!(size_of::<RawRLock>(), 16);
     const_assert_eq!(size_of::<RawCondition>(), size_of::<usize>());
@@ -108,3 +110,9 @@ assert_not_impl_any!(JoinableQueue<Neither>: Send, Sync);
 assert_not_impl_any!(LifoQueue<Neither>: Send, Sync);
 assert_not_impl_any!(PriorityQueue<Neither>: Send, Sync);
 assert_impl_all!(Job<'static, u8>: Send, Sync);
+
+// A handle hands the result from thread to thread, and shows it to one at a time.
+assert_impl_all!(WorkPool: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(JobHandle<SendOnly>: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_not_impl_any!(JobHandle<Neither>: Send, Sync);
+assert_impl_all!(Scope<'static, 'static>: Send, Sync);

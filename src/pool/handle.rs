@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use core::time::Duration;
 
@@ -48,6 +49,10 @@ pub struct JobHandle<R> {
 unsafe impl<R: Send> Send for JobHandle<R> {}
 // SAFETY: the job's word is made for sharing; the result is only touched by one thread at a time, with the reader's lock held.
 unsafe impl<R: Send> Sync for JobHandle<R> {}
+
+// The job's panic is caught before anybody comes to the result; and a panic in a reader leaves that as it was.
+impl<R> UnwindSafe for JobHandle<R> {}
+impl<R> RefUnwindSafe for JobHandle<R> {}
 
 impl<R> JobHandle<R> {
     /// # Safety

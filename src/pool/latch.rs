@@ -10,6 +10,8 @@
 //!
 //! ```text
 //! add          n,p -> n+1,p    by one who is counted himself: so never from 0
+//! begin to add n,p -> n+2,p    the same, if the waiter shall hear of it: one for what is added ...
+//! added        n,p -> n-1,p    ... and one until it can be found. Then nudges, if p
 //! count down   n,p -> n-1,p    but for the last, if somebody is parked:
 //!              1,1 -> 0,0      under the queue lock, together with the wake-up
 //! waiter       n,0 -> n,1      about to park
@@ -50,12 +52,27 @@ impl Latch {
         (&raw const self.state).addr()
     }
 
-    /// One more. Only by one who is counted.
+    /// One more. Only by one who is counted, and before that one can count down.
     pub fn add(&self) {
-        // Release: pairs with the Acquire in `wait`; a waiter that sees this sees the job that came with it. (If the waiter has marked the
-        // word before, we see PARKED, and nudge it.)
-        let prev = self.state.fetch_add(ONE, Ordering::Release);
+        // Relaxed: who counts down gets the job, and this step with it, by the list or the queue.
+        let prev = self.state.fetch_add(ONE, Ordering::Relaxed);
         debug_assert!(prev >= ONE, "Latch::add: by somebody who was not counted");
+    }
+
+    /// One more, which a waiter that helps can find when [`added`](Self::added) is called.
+    pub fn begin_to_add(&self) {
+        // Relaxed: as in `add`.
+        let prev = self.state.fetch_add(2 * ONE, Ordering::Relaxed);
+        debug_assert!(prev >= ONE, "Latch::begin_to_add: by somebody who was not counted");
+    }
+
+    /// What was begun to be added can be found: the waiter shall look for it.
+    ///
+    /// This changes the count, so that a waiter that has looked before it can't mark the word; and one that has marked it is
+    /// seen here.
+    pub fn added(&self) {
+        // Release: pairs with the Acquire in `wait`; a waiter that sees this finds what was added.
+        let prev = self.state.fetch_sub(ONE, Ordering::Release);
         if prev & PARKED != 0 {
             self.nudge();
         }
@@ -115,7 +132,7 @@ impl Latch {
         self.state.load(Ordering::Acquire) < ONE
     }
 
-    /// Waits until the count is at zero. Whenever it was added to, `help` is called before the thread parks.
+    /// Waits until the count is at zero. Whenever something was [`added`](Self::added), `help` is called before the thread parks.
     ///
     /// ```text
     /// loop
@@ -126,7 +143,7 @@ impl Latch {
     /// ```
     pub fn wait(&self, mut help: impl FnMut()) {
         loop {
-            // Acquire: pairs with the Release in `count_down`, and with the one in `add`: what was added before is there for `help`.
+            // Acquire: pairs with the Release in `count_down`, and with the one in `added`: what was added before is there for `help`.
             let word = self.state.load(Ordering::Acquire);
             if word < ONE {
                 return;

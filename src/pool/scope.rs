@@ -34,7 +34,8 @@ struct ScopeData<'a> {
     running: Latch,
     /// What a worker that waits for the scope may run; used if it is one.
     jobs: AtomicPtr<Listed>,
-    is_listed: bool,
+    /// The worker that waits for the scope, or null if no worker does. Then the jobs are listed for it.
+    owner: *const Worker,
     /// What the first job that panicked did so with.
     failure: Lock<Option<Payload>>,
 }
@@ -112,14 +113,15 @@ impl Listed {
 
 impl<F: FnOnce() + Send> ScopeJob<F> {
     fn make(scope: &ScopeData<'_>, f: F) -> NonNull<Listed> {
-        let listed = if scope.is_listed { LISTED } else { 0 };
+        let is_listed = !scope.owner.is_null();
+        let listed = if is_listed { LISTED } else { 0 };
         let job = ScopeJob {
             listed: Listed {
                 // SAFETY: `F` is `Send`, and the function fits the type.
                 header: unsafe { Header::new(Listed::act_on_entry) },
                 state: AtomicU8::new(ENTRY | listed),
                 scope: core::ptr::from_ref(scope).cast(),
-                is_listed: scope.is_listed,
+                is_listed,
                 next: ptr::null_mut(),
                 perform: Self::perform,
                 free: Self::free,
@@ -217,11 +219,20 @@ impl<'scope> Scope<'scope, '_> {
     pub fn spawn<F: FnOnce() + Send + 'scope>(&self, f: F) {
         let scope = self.data;
         let job = ScopeJob::make(scope, f);
-        if scope.is_listed {
+        // Counted before anybody can find the job, who might run it and count down.
+        if scope.owner.is_null() {
+            scope.running.add();
+        } else if Worker::with_current(|worker| {
+            worker.is_some_and(|worker| core::ptr::eq(worker, scope.owner))
+        }) {
+            // The owner looks into the list again when it has done what it is at.
+            scope.running.add();
             scope.list(job);
+        } else {
+            scope.running.begin_to_add();
+            scope.list(job);
+            scope.running.added();
         }
-        // After the listing: a waiter that counts it in finds it there.
-        scope.running.add();
         // SAFETY: the bit ENTRY holds it.
         let entry = unsafe { Entry::new(job.cast()) };
         if scope.pool.submit(entry, Deadline::Never).is_err() {
@@ -253,7 +264,7 @@ pub(super) fn scope<'env, T>(
             pool,
             running: Latch::new(1),
             jobs: AtomicPtr::new(ptr::null_mut()),
-            is_listed: worker.is_some(),
+            owner: worker.map_or(ptr::null(), ptr::from_ref),
             failure: Lock::new(None),
         };
         let result = {
