@@ -313,3 +313,27 @@ impl fmt::Display for PoolJoinError {
 }
 
 impl Error for PoolJoinError {}
+
+/// Why [`Timer::start`](crate::Timer::start) did not start the timer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum TimerStartError {
+    /// It was started before. Python: `RuntimeError("threads can only be started once")`.
+    Started,
+    /// It was cancelled before.
+    Cancelled,
+    /// Its service is shut down.
+    ShutDown,
+}
+
+impl fmt::Display for TimerStartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TimerStartError::Started => "Timer::start: the timer was started before",
+            TimerStartError::Cancelled => "Timer::start: the timer was cancelled",
+            TimerStartError::ShutDown => "Timer::start: the service of the timer is shut down",
+        })
+    }
+}
+
+impl Error for TimerStartError {}

@@ -54,6 +54,7 @@ mod condition;
 mod deadline;
 mod error;
 mod event;
+mod hook;
 mod lock;
 mod pins;
 #[doc(hidden)]
@@ -65,6 +66,7 @@ pub mod raw;
 mod rlock;
 mod semaphore;
 mod spin;
+mod timer;
 
 #[cfg(feature = "loom")]
 pub mod model;
@@ -73,7 +75,7 @@ pub use barrier::{Arrival, Barrier};
 pub use condition::{Condition, ConditionData, ConditionGuard, WaitableData};
 pub use error::{
     BrokenBarrier, GetError, JobError, NotLocked, NotOwner, OverRelease, PermitOverflow, PoolJoinError,
-    PutError, TaskDoneTooOften, TryApplyError, TryGetError, TryPutError,
+    PutError, TaskDoneTooOften, TimerStartError, TryApplyError, TryGetError, TryPutError,
 };
 pub use event::Event;
 pub use lock::{ArcLockGuard, Lock, LockGuard, MappedLockGuard};
@@ -81,3 +83,4 @@ pub use pool::{Imap, ImapUnordered, JobHandle, Scope, WorkPool, WorkPoolBuilder}
 pub use queue::{ArcIter, ArcJob, IntoIter, Iter, Job, JoinableQueue, LifoQueue, PriorityQueue, Queue};
 pub use rlock::{ArcRLockGuard, MappedRLockGuard, RLock, RLockGuard};
 pub use semaphore::{ArcPermit, BoundedSemaphore, Permit, PermitSource, Semaphore};
+pub use timer::{Timer, Timers, TimersBuilder};

@@ -6,9 +6,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::WorkPool;
-use super::job::PanicHook;
 use super::sleep::MOST_WORKERS;
 use super::worker::{Settings, Shared};
+use crate::hook::PanicHook;
 use crate::primitives::thread;
 
 /// What a [`WorkPool`] is to be like. From [`WorkPool::builder`].

@@ -6,11 +6,11 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use core::time::Duration;
 
-use super::job::Hook;
 use super::task::{Core, Outcome, message_of};
 use super::worker::Worker;
 use crate::deadline::Deadline;
 use crate::error::JobError;
+use crate::hook::Hook;
 use crate::primitives::time::Instant;
 use crate::rlock::RLock;
 

@@ -8,11 +8,11 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::handle::JobHandle;
-use super::job::Payload;
 use super::task::Outcome;
 use super::worker::Shared;
 use crate::deadline::Deadline;
 use crate::error::JobError;
+use crate::hook::Payload;
 use crate::queue::JoinableQueue;
 
 /// For each worker one job that it is at, and one that it can go on with.
@@ -208,13 +208,23 @@ where
                 self.flight.push_back(handle);
                 self.in_flight += 1;
             } else {
-                // Its dropping has told that it was cancelled, and nobody asked.
-                let _ = self.results.try_get();
+                self.take_one_cancelled();
             }
         }
         // Those that have finished stand anywhere. Now and then is often enough.
         if self.flight.len() > 2 * self.in_flight {
             self.flight.retain(|handle| !handle.is_finished());
+        }
+    }
+
+    /// A job that was refused has told that it was cancelled, and nobody asked.
+    fn take_one_cancelled(&self) {
+        while let Ok(outcome) = self.results.try_get() {
+            if matches!(outcome, Err(JobError::Cancelled)) {
+                return;
+            }
+            // Back to its place, which is anywhere.
+            let _ = self.results.put(outcome);
         }
     }
 

@@ -11,53 +11,14 @@
 //! | `ScopeJob` (scope.rs)  | a box, shared by the queue and the scope           | the worker that waits for the scope  |
 //! | `Bulk` (map.rs)        | an `Arc`, one reference for each time it is queued | all work at it at once               |
 
-use core::any::Any;
 use core::mem::ManuallyDrop;
 use core::panic::AssertUnwindSafe;
 use core::ptr::NonNull;
 use std::panic::{catch_unwind, resume_unwind};
 
 use super::latch::Latch;
+use crate::hook::{Hook, Payload};
 use crate::primitives::cell::TrackedCell;
-
-/// What a panic was raised with.
-pub(super) type Payload = Box<dyn Any + Send + 'static>;
-
-/// Who hears of panics that no handle tells.
-pub(super) type PanicHook = Box<dyn Fn(Payload) + Send + Sync + 'static>;
-
-/// Who hears of panics, if anybody.
-#[derive(Clone, Copy)]
-pub(super) struct Hook<'a>(pub(super) Option<&'a PanicHook>);
-
-impl Hook<'_> {
-    /// Reports a panic; does not unwind, whatever the hook does.
-    #[cold]
-    pub(super) fn report(self, payload: Payload) {
-        match self.0 {
-            Some(hook) => {
-                if let Err(second) = catch_unwind(AssertUnwindSafe(|| hook(payload))) {
-                    drop_quietly(second);
-                }
-            }
-            None => drop_quietly(payload),
-        }
-    }
-
-    /// Runs code of the user's that must not unwind any further.
-    pub(super) fn guard(self, f: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            self.report(payload);
-        }
-    }
-}
-
-/// Drops a payload, whose destructor may panic too, and the payload of that again. At some point it is better to leak.
-fn drop_quietly(payload: Payload) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        core::mem::forget(second);
-    }
-}
 
 /// What is to be done with a job that was taken from a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

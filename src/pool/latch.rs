@@ -3,15 +3,16 @@
 //! # The word
 //!
 //! ```text
-//! count, from bit 1 | PARKED
+//! GENERATION, from bit 32 | count, from bit 1 | PARKED
 //! ```
+//!
+//! GENERATION counts the times that the waiter was told of something to find. (It may wrap: nobody looks at the word, and marks it 2^32 times later.)
 //!
 //! # Transitions, as (count, parked)
 //!
 //! ```text
 //! add          n,p -> n+1,p    by one who is counted himself: so never from 0
-//! begin to add n,p -> n+2,p    the same, if the waiter shall hear of it: one for what is added ...
-//! added        n,p -> n-1,p    ... and one until it can be found. Then nudges, if p
+//! added        n,p -> n,p      and the generation goes on: what was added can be found now. Then nudges, if p
 //! count down   n,p -> n-1,p    but for the last, if somebody is parked:
 //!              1,1 -> 0,0      under the queue lock, together with the wake-up
 //! waiter       n,0 -> n,1      about to park
@@ -30,6 +31,12 @@ use crate::spin::{Poll, Polling};
 
 const PARKED: u64 = 0b1;
 const ONE: u64 = 0b10;
+const ONE_GENERATION: u64 = 1 << 32;
+
+/// The word without its generation.
+const fn low(word: u64) -> u64 {
+    word & (ONE_GENERATION - 1)
+}
 
 /// Told to the waiter. It looks at the word whatever it is told.
 const LOOK: UnparkToken = UnparkToken(0xa0);
@@ -52,27 +59,20 @@ impl Latch {
         (&raw const self.state).addr()
     }
 
-    /// One more. Only by one who is counted, and before that one can count down.
+    /// One more. Only by one who is counted, and before that one can be found by anybody, who might count it down.
     pub fn add(&self) {
         // Relaxed: who counts down gets the job, and this step with it, by the list or the queue.
         let prev = self.state.fetch_add(ONE, Ordering::Relaxed);
-        debug_assert!(prev >= ONE, "Latch::add: by somebody who was not counted");
+        debug_assert!(low(prev) >= ONE, "Latch::add: by somebody who was not counted");
     }
 
-    /// One more, which a waiter that helps can find when [`added`](Self::added) is called.
-    pub fn begin_to_add(&self) {
-        // Relaxed: as in `add`.
-        let prev = self.state.fetch_add(2 * ONE, Ordering::Relaxed);
-        debug_assert!(prev >= ONE, "Latch::begin_to_add: by somebody who was not counted");
-    }
-
-    /// What was begun to be added can be found: the waiter shall look for it.
+    /// What was added can be found: a waiter that helps shall look for it. By one who is counted.
     ///
-    /// This changes the count, so that a waiter that has looked before it can't mark the word; and one that has marked it is
-    /// seen here.
+    /// This changes the word for good, so that a waiter that has looked before it can't mark the word; and one that has marked it is seen here. (The
+    /// count alone would not do: it could go up and down again in between. Model: `latch_add`.)
     pub fn added(&self) {
         // Release: pairs with the Acquire in `wait`; a waiter that sees this finds what was added.
-        let prev = self.state.fetch_sub(ONE, Ordering::Release);
+        let prev = self.state.fetch_add(ONE_GENERATION, Ordering::Release);
         if prev & PARKED != 0 {
             self.nudge();
         }
@@ -103,7 +103,7 @@ impl Latch {
         // Relaxed: only a guess, the CAS below decides.
         let mut word = state.load(Ordering::Relaxed);
         loop {
-            if word == ONE | PARKED {
+            if low(word) == ONE | PARKED {
                 // We are the only one counted, so only the waiter can change the word, and it is parked or about to be.
                 // SAFETY: the key is the address of the latch; the callback is one read-modify-write of it, and it is there until then: the
                 // waiter doesn't go before it sees the zero.
@@ -129,7 +129,7 @@ impl Latch {
     #[inline]
     pub fn is_done(&self) -> bool {
         // Acquire: pairs with the Release in `count_down`.
-        self.state.load(Ordering::Acquire) < ONE
+        low(self.state.load(Ordering::Acquire)) < ONE
     }
 
     /// Waits until the count is at zero. Whenever something was [`added`](Self::added), `help` is called before the thread parks.
@@ -145,7 +145,7 @@ impl Latch {
         loop {
             // Acquire: pairs with the Release in `count_down`, and with the one in `added`: what was added before is there for `help`.
             let word = self.state.load(Ordering::Acquire);
-            if word < ONE {
+            if low(word) < ONE {
                 return;
             }
             help();

@@ -12,10 +12,11 @@ use core::ptr::{self, NonNull};
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::job::{Action, Entry, Header, Hook, Payload};
+use super::job::{Action, Entry, Header};
 use super::latch::Latch;
 use super::worker::Shared;
 use crate::deadline::Deadline;
+use crate::hook::{Hook, Payload};
 use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::cell::TrackedCell;
@@ -133,7 +134,10 @@ impl<T: Send, R: Send, F: Fn(T) -> R + Sync> Bulk<T, R, F> {
         match catch_unwind(AssertUnwindSafe(run)) {
             // SAFETY: the cell goes with the chunk.
             Ok(true) => unsafe { *is_complete.get() = true },
-            Ok(false) => self.fail(Box::new("WorkPool::map: cancelled, since the pool was terminated"), hook),
+            Ok(false) => {
+                // That is no panic: nobody but the caller has to hear of it.
+                self.failure.lock().get_or_insert_with(|| Box::new("WorkPool::map: a chunk was cancelled"));
+            }
             Err(payload) => self.fail(payload, hook),
         }
     }

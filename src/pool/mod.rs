@@ -162,7 +162,7 @@ impl WorkPool {
         // SAFETY: it was queued, and is not taken back.
         match unsafe { job.join() } {
             Ok(result) => result,
-            Err(_f) => panic!("WorkPool::apply: the pool was terminated before the job began"),
+            Err(_f) => panic!("WorkPool::apply: the job was cancelled before it began"),
         }
     }
 
@@ -451,10 +451,13 @@ impl WorkPool {
     ///
     /// [`PoolJoinError`] if the pool is open, or if the caller is one of its workers: it would wait for ever.
     pub fn join(&self) -> Result<(), PoolJoinError> {
-        self.join_deadline(Deadline::Never).map(|_| ())
+        self.join_deadline(Deadline::Never)?;
+        self.shared.join_threads();
+        Ok(())
     }
 
-    /// As [`join`](Self::join); false if not all have ended when `timeout` has passed.
+    /// Waits until the workers have done their last job, and have left; false if not all had when `timeout` has passed. Unlike [`join`](Self::join) this does not wait for the ends of
+    /// their threads, for which no system has a timed wait: the thread-locals may still be being dropped.
     ///
     /// # Errors
     ///
@@ -463,7 +466,7 @@ impl WorkPool {
         self.join_deadline(Deadline::after(timeout))
     }
 
-    /// As [`join`](Self::join); false if not all have ended at the deadline.
+    /// As [`join_for`](Self::join_for), until a deadline.
     ///
     /// # Errors
     ///
@@ -479,8 +482,7 @@ impl WorkPool {
         if !self.shared.is_closed() {
             return Err(PoolJoinError::StillOpen);
         }
-        let deadline = deadline.or_now();
-        Ok(self.shared.wait_for_end(deadline) && self.shared.join_threads(deadline))
+        Ok(self.shared.wait_for_end(deadline.or_now()))
     }
 
     /// Whether the pool was closed or terminated.
@@ -639,13 +641,13 @@ impl LooseEntry {
     /// What a worker does that has taken it from a queue.
     pub fn run(self) {
         // SAFETY: it is used once.
-        unsafe { self.0.act(job::Action::Run, job::Hook(None)) };
+        unsafe { self.0.act(job::Action::Run, crate::hook::Hook(None)) };
     }
 
     /// What `terminate` does with it.
     pub fn cancel(self) {
         // SAFETY: it is used once.
-        unsafe { self.0.act(job::Action::Cancel, job::Hook(None)) };
+        unsafe { self.0.act(job::Action::Cancel, crate::hook::Hook(None)) };
     }
 }
 

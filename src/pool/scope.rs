@@ -11,10 +11,11 @@ use core::ptr::{self, NonNull};
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::job::{Action, Entry, Header, Hook, Payload};
+use super::job::{Action, Entry, Header};
 use super::latch::Latch;
 use super::worker::{Shared, Worker};
 use crate::deadline::Deadline;
+use crate::hook::{Hook, Payload};
 use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, Ordering};
 use crate::primitives::cell::TrackedCell;
@@ -219,19 +220,16 @@ impl<'scope> Scope<'scope, '_> {
     pub fn spawn<F: FnOnce() + Send + 'scope>(&self, f: F) {
         let scope = self.data;
         let job = ScopeJob::make(scope, f);
-        // Counted before anybody can find the job, who might run it and count down.
-        if scope.owner.is_null() {
-            scope.running.add();
-        } else if Worker::with_current(|worker| {
-            worker.is_some_and(|worker| core::ptr::eq(worker, scope.owner))
-        }) {
-            // The owner looks into the list again when it has done what it is at.
-            scope.running.add();
+        // Before anybody can find the job, who might run it and count down.
+        scope.running.add();
+        if !scope.owner.is_null() {
             scope.list(job);
-        } else {
-            scope.running.begin_to_add();
-            scope.list(job);
-            scope.running.added();
+            let is_owner =
+                Worker::with_current(|worker| worker.is_some_and(|worker| ptr::eq(worker, scope.owner)));
+            if !is_owner {
+                // (The owner looks into the list again when it has done what it is at.)
+                scope.running.added();
+            }
         }
         // SAFETY: the bit ENTRY holds it.
         let entry = unsafe { Entry::new(job.cast()) };

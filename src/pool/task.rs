@@ -40,10 +40,11 @@ use core::panic::AssertUnwindSafe;
 use core::ptr::NonNull;
 use std::panic::catch_unwind;
 
-use super::job::{Action, Entry, Header, Hook, Payload};
+use super::job::{Action, Entry, Header};
 use super::latch::POLLING;
 use crate::deadline::Deadline;
 use crate::error::JobError;
+use crate::hook::{Hook, Payload};
 use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::cell::TrackedCell;

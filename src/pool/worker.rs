@@ -7,15 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::deque::{Deque, Steal};
-use super::job::{Action, Entry, Header, Hook, PanicHook, Payload};
+use super::job::{Action, Entry, Header};
 use super::latch::POLLING;
 use super::sleep::{Sleep, Wake};
 use crate::deadline::Deadline;
 use crate::error::TryPutError;
 use crate::event::Event;
+use crate::hook::{Hook, PanicHook, Payload};
 use crate::lock::Lock;
 use crate::primitives::thread::{self, JoinHandle};
-use crate::primitives::time::Instant;
 use crate::queue::JoinableQueue;
 use crate::spin::Poll;
 
@@ -181,8 +181,11 @@ impl Shared {
 
     /// Starts all workers that there may be.
     pub(super) fn start_all(self: &Arc<Self>) -> io::Result<()> {
-        while self.sleep.start() {
-            self.try_start_counted()?;
+        // Counted: one that dies in its init makes a place free, and is not replaced here.
+        for _ in 0..self.settings.workers {
+            if self.sleep.start() {
+                self.try_start_counted()?;
+            }
         }
         Ok(())
     }
@@ -251,33 +254,16 @@ impl Shared {
         }
     }
 
-    /// Waits for the operating system's threads, with their thread-locals dropped, and says whether all have ended.
-    pub(super) fn join_threads(&self, deadline: Deadline) -> bool {
+    /// Waits for the operating system's threads, with their thread-locals dropped.
+    pub(super) fn join_threads(&self) {
         // Held all the while: a second caller waits, too.
-        let threads = match deadline {
-            Deadline::Never => Some(self.threads.lock()),
-            Deadline::Now => self.threads.try_lock(),
-            Deadline::At(instant) => self.threads.try_lock_until(instant),
-        };
-        let Some(mut threads) = threads else { return false };
-        let instant = match deadline {
-            Deadline::Never => None,
-            Deadline::Now => Some(Instant::now()),
-            Deadline::At(instant) => Some(instant),
-        };
-        while let Some(thread) = threads.pop() {
+        for thread in self.threads.lock().drain(..) {
             // A thread-local's destructor may drop the pool, when its thread is no worker any more.
-            if thread::is_current(&thread) {
-                continue;
+            if !thread::is_current(&thread) {
+                // A worker does not unwind; a thread-local's destructor that does has been reported by the runtime.
+                let _ = thread.join();
             }
-            if !thread::ends_until(&thread, instant) {
-                threads.push(thread);
-                return false;
-            }
-            // A worker does not unwind; a thread-local's destructor that does has been reported by the runtime.
-            let _ = thread.join();
         }
-        true
     }
 }
 

@@ -22,11 +22,6 @@ pub fn is_current(_thread: &JoinHandle<()>) -> bool {
     false
 }
 
-/// Whether a thread ends before the deadline: it does, since only its thread-locals are left to be dropped.
-pub fn ends_until(_thread: &JoinHandle<()>, _deadline: Option<std::time::Instant>) -> bool {
-    true
-}
-
 /// How many threads can run at once: the model takes one at a time, and two are enough to race.
 pub fn available_parallelism() -> usize {
     2
@@ -35,7 +30,23 @@ pub fn available_parallelism() -> usize {
 loom::thread_local! {
     /// See [`worker`].
     static WORKER: Cell<*const ()> = Cell::new(core::ptr::null());
+
+    /// See [`timer`].
+    static TIMER: Cell<*const ()> = Cell::new(core::ptr::null());
 }
+
+/// What [`set_timer`] has set in this thread, or null. The timers' own place: no other code uses it.
+pub fn timer() -> *const () {
+    TIMER.with(Cell::get)
+}
+
+/// Sets what [`timer`] returns in this thread, and returns what it was.
+pub fn set_timer(timer: *const ()) -> *const () {
+    TIMER.with(|place| place.replace(timer))
+}
+
+/// Asks the system to wake this thread as soon as its deadlines pass. There is no clock.
+pub fn precise_wakeups() {}
 
 /// What [`set_worker`] has set in this thread, or null. A pool's own place: no other code uses it.
 pub fn worker() -> *const () {

@@ -3,6 +3,13 @@
 /// A point in time that nobody looks at: under the model any deadline may pass at any moment, or never.
 pub use std::time::Instant;
 
+/// What the clock says: always the same, so that each execution takes the same steps. Who has waited for a deadline in vain knows that it has passed, and
+/// must go by that.
+pub fn now() -> Instant {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *FIRST.get_or_init(Instant::now)
+}
+
 /// Whether the clock has come to `instant`: there is none, and so nobody knows before waiting.
 pub fn has_passed(_instant: Instant) -> bool {
     false

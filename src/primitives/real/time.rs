@@ -4,6 +4,12 @@ use core::time::Duration;
 
 pub use std::time::Instant;
 
+/// What the clock says.
+#[inline]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// Whether the clock has come to `instant`.
 pub fn has_passed(instant: Instant) -> bool {
     Instant::now() >= instant

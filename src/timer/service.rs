@@ -1,0 +1,394 @@
+//! The thread behind the timers: it sleeps until the next deadline, and runs what is due.
+//!
+//! Whoever puts a timer in wakes it only if that is earlier than all it sleeps for: `wakes_at`, which stands with the wheel under the lock. While the
+//! thread is awake that is zero, so nobody wakes it; it looks into the wheel, with the lock held, before it sleeps. No wake-up is lost: a timer that came before that look
+//! is seen in it; one that came later saw `wakes_at`, and sets the event on which the thread waits, or is about to.
+
+use core::ptr::NonNull;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use super::node::{self, Header, Refused, SERVICE};
+use super::wheel::Wheel;
+use crate::error::TimerStartError;
+use crate::event::Event;
+use crate::hook::{Hook, PanicHook};
+use crate::lock::Lock;
+use crate::pool::WorkPool;
+use crate::primitives::thread::{self, JoinHandle};
+use crate::primitives::time::{self, Instant};
+
+/// So many timers are taken out of the wheel at a time: few enough that nobody waits long for the lock.
+const BATCH: usize = 64;
+
+/// What is pending, and what the thread does about it.
+struct State {
+    wheel: Wheel,
+    /// The deadline that the thread sleeps for; zero while it is awake or isn't there, the greatest number while it sleeps for nothing.
+    wakes_at: u64,
+    is_shut_down: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub(super) struct Service {
+    state: Lock<State>,
+    /// There is something for the thread to look at.
+    changed: Event,
+    /// It is shut down: what is about to run shall not.
+    stopping: Event,
+    begin: Instant,
+    name: String,
+    /// Where the functions run, if not in the service's own thread.
+    pool: Option<Arc<WorkPool>>,
+    panic_hook: Option<PanicHook>,
+}
+
+/// A timer that the service has claimed, on its way through a pool. If it is dropped there, the timer is cancelled.
+struct Fire {
+    service: Arc<Service>,
+    node: NonNull<Header>,
+}
+
+// SAFETY: timers may be run on any thread.
+unsafe impl Send for Fire {}
+
+impl Fire {
+    fn run(self) {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: it is not dropped any more, so the service is moved out once.
+        let service = unsafe { core::ptr::read(&this.service) };
+        // SAFETY: it is claimed and held, which was given to us.
+        unsafe { service.perform(this.node) };
+    }
+}
+
+impl Drop for Fire {
+    fn drop(&mut self) {
+        // SAFETY: it is claimed and held, which was given to us.
+        unsafe { self.service.end_unrun(self.node) };
+    }
+}
+
+impl Service {
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(super) fn new(name: String, pool: Option<Arc<WorkPool>>, panic_hook: Option<PanicHook>) -> Service {
+        let state = State { wheel: Wheel::new(), wakes_at: 0, is_shut_down: false, thread: None };
+        Service {
+            state: Lock::new(state),
+            changed: Event::new(),
+            stopping: Event::new(),
+            begin: time::now(),
+            name,
+            pool,
+            panic_hook,
+        }
+    }
+
+    pub(super) fn hook(&self) -> Hook<'_> {
+        Hook(self.panic_hook.as_ref())
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.state.lock().wheel.len()
+    }
+
+    pub(super) fn is_shut_down(&self) -> bool {
+        self.stopping.is_set()
+    }
+
+    /// Nanoseconds since the service began.
+    fn now(&self) -> u64 {
+        let elapsed = time::now().saturating_duration_since(self.begin).as_nanos();
+        u64::try_from(elapsed).unwrap_or(u64::MAX)
+    }
+
+    /// Starts a timer that runs after `delay`. One whose delay is too long for the clock never runs.
+    ///
+    /// # Errors
+    ///
+    /// It was started or cancelled before, or the service is shut down: then it is cancelled.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no thread to give, and none was started before. The timer is cancelled then.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        node: NonNull<Header>,
+        delay: Duration,
+    ) -> Result<(), TimerStartError> {
+        let now = self.now();
+        // SAFETY: the caller's handle holds the timer.
+        unsafe { node.as_ref() }.start().map_err(|refused| match refused {
+            Refused::Started => TimerStartError::Started,
+            Refused::Cancelled => TimerStartError::Cancelled,
+        })?;
+        let deadline = u64::try_from(delay.as_nanos()).ok().and_then(|delay| now.checked_add(delay));
+        let Some(deadline) = deadline else {
+            // SAFETY: the service holds it since `start`, and has no use for it.
+            unsafe { Header::let_service_go(node) };
+            return Ok(());
+        };
+        match self.arm(node, |_| deadline, now) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(TimerStartError::ShutDown),
+            Err(error) => panic!("Timer: could not start the thread of the service: {error}"),
+        }
+    }
+
+    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one; unless it was cancelled. False: the service is shut down, and the timer is
+    /// cancelled.
+    fn arm(
+        self: &Arc<Self>,
+        node: NonNull<Header>,
+        deadline: impl FnOnce(u64) -> u64,
+        now: u64,
+    ) -> io::Result<bool> {
+        let mut state = self.state.lock();
+        // SAFETY: the service holds the timer; its place is touched with the lock held, which it is.
+        unsafe {
+            if state.is_shut_down {
+                drop(state);
+                self.cancel_taken(node);
+                return Ok(false);
+            }
+            if node.as_ref().is_claimed() {
+                // Invariant 2 of node.rs: its canceller did not find it in the wheel, or won't, and ends it.
+                drop(state);
+                Header::let_service_go(node);
+                return Ok(true);
+            }
+            if state.thread.is_none() {
+                match thread::spawn(self.name.clone(), {
+                    let service = Arc::clone(self);
+                    move || service.run()
+                }) {
+                    Ok(thread) => state.thread = Some(thread),
+                    Err(error) => {
+                        drop(state);
+                        self.cancel_taken(node);
+                        return Err(error);
+                    }
+                }
+            }
+            let deadline = {
+                let place = &mut *node.as_ref().place().get();
+                place.deadline = deadline(place.deadline);
+                place.deadline
+            };
+            state.wheel.insert(node, now);
+            let wakes = deadline < state.wakes_at;
+            if wakes {
+                state.wakes_at = deadline;
+            }
+            drop(state);
+            if wakes {
+                self.changed.set();
+            }
+        }
+        Ok(true)
+    }
+
+    /// Cancels a timer: true if its function will never run again.
+    ///
+    /// # Safety
+    ///
+    /// The caller's handle holds it.
+    pub(super) unsafe fn cancel(&self, node: NonNull<Header>) -> bool {
+        // SAFETY: the caller's promise; and what `claim_to_cancel` gives us is what the calls after it ask for.
+        unsafe {
+            if !node.as_ref().claim_to_cancel() {
+                return false;
+            }
+            let was_in = node.as_ref().is_started() && self.state.lock().wheel.remove(node);
+            Header::drop_function(node, self.hook());
+            Header::end(node, if was_in { SERVICE } else { 0 });
+        }
+        true
+    }
+
+    /// Cancels a timer that is not in the wheel (any more), for the service.
+    ///
+    /// # Safety
+    ///
+    /// The service holds it, and does not any more.
+    unsafe fn cancel_taken(&self, node: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if node.as_ref().claim_to_cancel() {
+                self.end_unrun(node);
+            } else {
+                Header::let_service_go(node);
+            }
+        }
+    }
+
+    /// Ends a timer that was claimed, and is not run.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed it. The service holds it, and does not any more.
+    unsafe fn end_unrun(&self, node: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Header::drop_function(node, self.hook());
+            Header::end(node, SERVICE);
+        }
+    }
+
+    /// What the thread does.
+    ///
+    /// ```text
+    /// loop
+    ///     take out of the wheel what is due     and run it
+    ///     nothing? sleep                        until the next deadline, or something earlier comes
+    /// ```
+    fn run(self: Arc<Self>) {
+        thread::precise_wakeups();
+        let mut due = Vec::with_capacity(BATCH);
+        // What we know to have passed: what the clock says, or what we have waited for.
+        let mut passed = 0;
+        loop {
+            let mut state = self.state.lock();
+            if state.is_shut_down {
+                return;
+            }
+            state.wakes_at = 0;
+            passed = self.now().max(passed);
+            state.wheel.take_due(passed, BATCH, &mut due);
+            if due.is_empty() {
+                let next = state.wheel.next_deadline();
+                state.wakes_at = next.unwrap_or(u64::MAX);
+                drop(state);
+                if !self.wait_until(next) {
+                    passed = next.unwrap_or(0).max(passed);
+                }
+                self.changed.clear();
+            } else {
+                drop(state);
+                for node in due.drain(..) {
+                    // SAFETY: it was in the wheel, so the service holds it.
+                    unsafe { self.fire(node) };
+                }
+            }
+        }
+    }
+
+    /// Waits for a change, until the deadline if there is one. False: it has passed.
+    fn wait_until(&self, deadline: Option<u64>) -> bool {
+        match deadline.and_then(|deadline| self.begin.checked_add(Duration::from_nanos(deadline))) {
+            Some(instant) => self.changed.wait_until(instant),
+            None => {
+                self.changed.wait();
+                true
+            }
+        }
+    }
+
+    /// Runs a timer that is due, or has a pool do so.
+    ///
+    /// # Safety
+    ///
+    /// The service holds it, and has taken it out of the wheel.
+    unsafe fn fire(self: &Arc<Self>, node: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.stopping.is_set() {
+                self.cancel_taken(node);
+            } else if !node.as_ref().claim() {
+                // It was cancelled after we had taken it out.
+                Header::let_service_go(node);
+            } else if let Some(pool) = &self.pool {
+                let fire = Fire { service: Arc::clone(self), node };
+                // If the pool is closed, or has no room, it comes back, and is dropped.
+                drop(pool.try_apply_async(move || fire.run()));
+            } else {
+                self.perform(node);
+            }
+        }
+    }
+
+    /// Runs the function of a timer. Afterwards it is put back, if it has a period.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed it. The service holds it.
+    unsafe fn perform(self: &Arc<Self>, node: NonNull<Header>) {
+        let outer = thread::set_timer(node.as_ptr().cast());
+        // SAFETY: the caller's promise.
+        let period = unsafe { Header::run(node, self.hook()) };
+        thread::set_timer(outer);
+        // SAFETY: as above.
+        unsafe {
+            let Some(period) = period else { return Header::end(node, SERVICE) };
+            if !node.as_ref().release() {
+                return self.end_unrun(node);
+            }
+            let now = self.now();
+            // The thread is there, or the service is shut down: there is nothing to fail. In a pool, it may be the first to come.
+            let _ = self.arm(node, |last| next_deadline(last, period, now), now);
+        }
+    }
+
+    /// Cancels what is pending, and lets the thread end.
+    pub(super) fn shut_down(&self) {
+        self.stopping.set();
+        let pending = {
+            let mut state = self.state.lock();
+            state.is_shut_down = true;
+            state.wheel.take_all()
+        };
+        self.changed.set();
+        for node in pending {
+            // SAFETY: it was in the wheel, so the service holds it.
+            unsafe { self.cancel_taken(node) };
+        }
+    }
+
+    /// Waits for the end of the thread, unless that is the caller.
+    pub(super) fn join(&self) {
+        let thread = self.state.lock().thread.take();
+        if let Some(thread) = thread
+            && !thread::is_current(&thread)
+        {
+            // It does not unwind.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Nothing is left but where there was never a thread, or it has ended.
+        self.shut_down();
+    }
+}
+
+/// The deadline after `last`, when it is `now`: a whole number of periods later. Those that have passed are left out.
+fn next_deadline(last: u64, period: u64, now: u64) -> u64 {
+    let missed = now.saturating_sub(last) / period;
+    last.saturating_add(period.saturating_mul(missed + 1))
+}
+
+/// Whether the calling thread is running this timer's function.
+pub(super) fn is_running_here(node: NonNull<Header>) -> bool {
+    core::ptr::eq(thread::timer(), node.as_ptr().cast())
+}
+
+pub(super) use node::{every, once};
+
+#[cfg(test)]
+mod tests {
+    use super::next_deadline;
+
+    #[test]
+    fn missed_periods_are_left_out_and_the_phase_is_kept() {
+        assert_eq!(next_deadline(100, 10, 100), 110);
+        assert_eq!(next_deadline(100, 10, 109), 110);
+        assert_eq!(next_deadline(100, 10, 110), 120);
+        assert_eq!(next_deadline(100, 10, 135), 140);
+        // The clock is behind: it was modelled, or stood still.
+        assert_eq!(next_deadline(100, 10, 0), 110);
+        assert_eq!(next_deadline(u64::MAX - 5, 10, 0), u64::MAX);
+    }
+}

@@ -1,0 +1,287 @@
+//! The wheel: pending timers by their deadlines. One thread at a time is at it, which its lock sees to.
+//!
+//! A hierarchical timing wheel (Varghese and Lauck, *Hashed and Hierarchical Timing Wheels*, 1987), with two changes. It does not tick: it is told the time, and
+//! goes straight to the next slot that has something, which a word of bits for each level shows. And a slot knows the earliest deadline in it, so that the
+//! thread behind it can sleep until then exactly, however coarse the slot is.
+//!
+//! # Where a timer is
+//!
+//! Time is nanoseconds since the service began. A *tick* is 2^16 of them (66 µs); a tick's number has eight digits of six bits. `base` is a
+//! tick that no pending timer is before. A timer is at the level of the highest digit in which its tick differs from `base`, in the slot that this digit of its
+//! tick names:
+//!
+//! ```text
+//! base      3 . 17 . 60
+//! timer     3 . 17 . 63     level 0, slot 63: the very tick
+//! timer     3 . 20 .  5     level 1, slot 20: together with all others of 3 . 20
+//! timer     9 .  0 .  0     level 2, slot  9
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. `base` is at most the tick of each timer in the wheel (a timer that comes too late for that is put where `base` is).
+//! 2. All timers of a lower level are before all of a higher one, and within a level those of a lower slot are first. So the first slot of the lowest
+//!    level that has one holds the next timer of all.
+//! 3. A slot's `earliest` is at most the deadline of each timer in it. (It may be less, when that timer was taken out.)
+//! 4. In a slot, timers with the same deadline stand in the order in which they came.
+//!
+//! When the first slot's `earliest` is due, `base` goes there. If that slot is at a higher level, its timers are put where they belong now: lower, since they agree with
+//! `base` in that digit. So each is moved seven times at most, and mostly never.
+
+use core::ptr::{self, NonNull};
+
+use super::node::Header;
+
+/// Nanoseconds in a tick, as a power of two.
+const TICK_SHIFT: u32 = 16;
+const DIGIT_BITS: u32 = 6;
+/// Eight digits of six bits, and sixteen for the tick: all 64.
+const LEVELS: usize = 8;
+const SLOTS: usize = 1 << DIGIT_BITS;
+
+const _: () = assert!(TICK_SHIFT + LEVELS as u32 * DIGIT_BITS == u64::BITS);
+
+const fn tick(deadline: u64) -> u64 {
+    deadline >> TICK_SHIFT
+}
+
+/// What the wheel keeps in each timer.
+#[derive(Debug)]
+pub(super) struct Place {
+    prev: *mut Header,
+    next: *mut Header,
+    /// In nanoseconds since the service began.
+    pub(super) deadline: u64,
+    /// Which slot it is in, if it is in one.
+    slot: u16,
+}
+
+/// Not in the wheel.
+const NOWHERE: u16 = u16::MAX;
+
+impl Place {
+    pub(super) const fn new() -> Place {
+        Place { prev: ptr::null_mut(), next: ptr::null_mut(), deadline: 0, slot: NOWHERE }
+    }
+
+    pub(super) const fn is_linked(&self) -> bool {
+        self.slot != NOWHERE
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    first: *mut Header,
+    last: *mut Header,
+    earliest: u64,
+}
+
+const EMPTY: Slot = Slot { first: ptr::null_mut(), last: ptr::null_mut(), earliest: u64::MAX };
+
+/// Pending timers, which the wheel does not own. For each method that takes one: it is valid, and its place is this wheel's alone.
+#[derive(Debug)]
+pub(super) struct Wheel {
+    base: u64,
+    /// Level by level, a bit for each slot that has something.
+    occupied: [u64; LEVELS],
+    slots: Box<[Slot]>,
+    len: usize,
+}
+
+// SAFETY: the timers in it may go from thread to thread (`Header::new` asks for that), and so may their places with the wheel.
+unsafe impl Send for Wheel {}
+
+impl Wheel {
+    pub(super) fn new() -> Wheel {
+        Wheel {
+            base: 0,
+            occupied: [0; LEVELS],
+            slots: vec![EMPTY; LEVELS * SLOTS].into_boxed_slice(),
+            len: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The place of a timer.
+    ///
+    /// # Safety
+    ///
+    /// The timer is valid, and the caller has the wheel to himself.
+    unsafe fn place<'a>(node: NonNull<Header>) -> &'a mut Place {
+        // SAFETY: the caller's promise; the reference is used at once, and for one timer at a time.
+        unsafe { &mut *node.as_ref().place().get() }
+    }
+
+    /// Where a deadline belongs, by `base`.
+    fn slot_of(&self, deadline: u64) -> usize {
+        let tick = tick(deadline).max(self.base);
+        let differing = tick ^ self.base;
+        let level = (63 - (differing | 1).leading_zeros()) / DIGIT_BITS;
+        let digit = tick >> (level * DIGIT_BITS) & (SLOTS as u64 - 1);
+        level as usize * SLOTS + digit as usize
+    }
+
+    /// Puts a timer in, whose deadline is set.
+    ///
+    /// # Safety
+    ///
+    /// The timer is in no wheel, and stays valid until it was taken out of this one.
+    pub(super) unsafe fn insert(&mut self, node: NonNull<Header>, now: u64) {
+        if self.len == 0 {
+            // Nobody is there whom it could be wrong for.
+            self.base = self.base.max(tick(now));
+        }
+        self.len += 1;
+        // SAFETY: the caller's promise.
+        unsafe { self.link(node) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `insert`.
+    unsafe fn link(&mut self, node: NonNull<Header>) {
+        // SAFETY: the timers in a slot are valid, and all places are ours.
+        unsafe {
+            let place = Wheel::place(node);
+            let index = self.slot_of(place.deadline);
+            let slot = &mut self.slots[index];
+            place.slot = index as u16;
+            place.next = ptr::null_mut();
+            place.prev = slot.last;
+            slot.earliest = slot.earliest.min(place.deadline);
+            match NonNull::new(slot.last) {
+                Some(last) => Wheel::place(last).next = node.as_ptr(),
+                None => slot.first = node.as_ptr(),
+            }
+            slot.last = node.as_ptr();
+            self.occupied[index / SLOTS] |= 1 << (index % SLOTS);
+        }
+    }
+
+    /// Takes a timer out, if it is in.
+    ///
+    /// # Safety
+    ///
+    /// The timer is valid, and in no other wheel.
+    pub(super) unsafe fn remove(&mut self, node: NonNull<Header>) -> bool {
+        // SAFETY: the timers in a slot are valid, and all places are ours.
+        unsafe {
+            let place = Wheel::place(node);
+            if !place.is_linked() {
+                return false;
+            }
+            let index = usize::from(place.slot);
+            let (prev, next) = (place.prev, place.next);
+            place.slot = NOWHERE;
+            let slot = &mut self.slots[index];
+            match NonNull::new(prev) {
+                Some(prev) => Wheel::place(prev).next = next,
+                None => slot.first = next,
+            }
+            match NonNull::new(next) {
+                Some(next) => Wheel::place(next).prev = prev,
+                None => slot.last = prev,
+            }
+            if slot.first.is_null() {
+                self.vacate(index);
+            }
+        }
+        self.len -= 1;
+        true
+    }
+
+    fn vacate(&mut self, index: usize) {
+        self.slots[index] = EMPTY;
+        self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
+    }
+
+    /// The slot with the next timer of all.
+    fn first_slot(&self) -> Option<usize> {
+        let level = self.occupied.iter().position(|slots| *slots != 0)?;
+        Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
+    }
+
+    /// When there is something to do next: the deadline of the next timer; or earlier, if that one was taken out.
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        self.first_slot().map(|index| self.slots[index].earliest)
+    }
+
+    /// Takes timers out that are due at `now`, so many at most, in the order of their deadlines.
+    ///
+    /// (Where more than `most` fall into one tick, that order holds among those taken together. With the same deadline it always is the order in which
+    /// they came.)
+    pub(super) fn take_due(&mut self, now: u64, most: usize, due: &mut Vec<NonNull<Header>>) {
+        due.clear();
+        while due.len() < most
+            && let Some(index) = self.first_slot()
+            && self.slots[index].earliest <= now
+        {
+            let Slot { first, last, earliest } = self.slots[index];
+            self.base = self.base.max(tick(earliest));
+            let is_a_tick = index < SLOTS;
+            let mut rest = first;
+            self.vacate(index);
+            // SAFETY: the timers of a slot are valid, and all places are ours.
+            unsafe {
+                while let Some(node) = NonNull::new(rest) {
+                    if is_a_tick && due.len() == most {
+                        self.put_back(index, node, last, earliest);
+                        break;
+                    }
+                    let place = Wheel::place(node);
+                    rest = place.next;
+                    if place.deadline <= now && due.len() < most {
+                        place.slot = NOWHERE;
+                        self.len -= 1;
+                        due.push(node);
+                    } else {
+                        self.link(node);
+                    }
+                }
+            }
+        }
+        // SAFETY: as above.
+        due.sort_by_key(|node| unsafe { Wheel::place(*node).deadline });
+    }
+
+    /// Puts the rest of a tick's list, from `node` to `last`, behind those of it that were put back before.
+    ///
+    /// # Safety
+    ///
+    /// As for `insert`; the rest is that of this slot.
+    unsafe fn put_back(&mut self, index: usize, node: NonNull<Header>, last: *mut Header, earliest: u64) {
+        let slot = &mut self.slots[index];
+        // SAFETY: the timers of a slot are valid, and all places are ours.
+        unsafe {
+            Wheel::place(node).prev = slot.last;
+            match NonNull::new(slot.last) {
+                Some(before) => Wheel::place(before).next = node.as_ptr(),
+                None => slot.first = node.as_ptr(),
+            }
+        }
+        slot.last = last;
+        slot.earliest = earliest;
+        self.occupied[index / SLOTS] |= 1 << (index % SLOTS);
+    }
+
+    /// Takes all out.
+    pub(super) fn take_all(&mut self) -> Vec<NonNull<Header>> {
+        let mut all = Vec::with_capacity(self.len);
+        while let Some(index) = self.first_slot() {
+            let mut next = self.slots[index].first;
+            self.vacate(index);
+            while let Some(node) = NonNull::new(next) {
+                // SAFETY: the timers of a slot are valid, and all places are ours.
+                let place = unsafe { Wheel::place(node) };
+                next = place.next;
+                place.slot = NOWHERE;
+                all.push(node);
+            }
+        }
+        self.len = 0;
+        all
+    }
+}
