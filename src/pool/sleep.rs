@@ -54,7 +54,7 @@
 //! # The end
 //!
 //! A worker goes to sleep with an empty deque, and only itself fills it. So if all sleep, the deques are empty; and if it is closed, and the
-//! injector is empty too, there will be no job any more. Who sees that sets OVER and wakes all. CLOSED is set after the
+//! injector is empty too, there will be no job any more. Who sees that sets OVER and wakes all; no other wake-up is sent from then on. CLOSED is set after the
 //! injector was closed; who reads it (Acquire) sees each job that came in before.
 //!
 //! The idea of counting searchers so that one wake-up at a time is under way is that of the schedulers of Go and tokio.
@@ -128,7 +128,7 @@ impl Sleep {
     /// Whether a job that has just become visible needs a step of the word.
     #[inline]
     fn needs_step(&self, word: u64) -> bool {
-        searching(word) == 0 && (sleeping(word) > 0 || self.may_start(word))
+        searching(word) == 0 && word & OVER == 0 && (sleeping(word) > 0 || self.may_start(word))
     }
 
     #[inline]
@@ -177,7 +177,7 @@ impl Sleep {
     pub fn wake_sleeper(&self) {
         // Relaxed: the steps below decide.
         let mut word = self.word.load(Ordering::Relaxed);
-        while searching(word) == 0 && sleeping(word) > 0 {
+        while searching(word) == 0 && sleeping(word) > 0 && word & OVER == 0 {
             // Relaxed, both: as in `notify_slow`.
             let next = word - ONE_SLEEPING + ONE_SEARCHING;
             match self.word.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed) {

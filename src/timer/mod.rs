@@ -25,7 +25,7 @@ use crate::hook::PanicHook;
 use crate::pool::WorkPool;
 use crate::primitives::time::Instant;
 use node::Header;
-use service::Service;
+use service::{Begin, Service};
 
 /// A function that runs after a while, once or again and again. Python: `threading.Timer`.
 ///
@@ -84,8 +84,6 @@ pub struct Timer {
     node: NonNull<Header>,
     /// `None`: the global one.
     service: Option<Arc<Service>>,
-    /// For `start`.
-    delay: Duration,
 }
 
 // SAFETY: the handle is one of the holders of the timer (node.rs), whose function is `Send`.
@@ -115,7 +113,7 @@ impl Timer {
     /// A timer that runs `f` once, so long after it was [started](Self::start).
     #[must_use = "a timer runs only if it is started"]
     pub fn new(delay: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
-        Timer { node: service::once(f), service: None, delay }
+        Timer { node: service::once(delay, f, Begin::Fresh), service: None }
     }
 
     /// Runs `f` once, after `delay`.
@@ -124,7 +122,7 @@ impl Timer {
     ///
     /// If the operating system has no thread to give for the service.
     pub fn after(delay: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
-        Timer::new(delay, f).started()
+        Timer { node: service::once(delay, f, Begin::Started), service: None }.taken_in()
     }
 
     /// Runs `f` again and again: first after `period`, and then at whole numbers of periods after that. A run that takes longer, or that others have delayed, makes the
@@ -134,18 +132,17 @@ impl Timer {
     ///
     /// If `period` is zero, or the operating system has no thread to give for the service.
     pub fn every(period: Duration, f: impl FnMut() + Send + 'static) -> Timer {
-        Timer::periodic(period, f, None).started()
+        Timer::periodic(period, f, None).taken_in()
     }
 
     fn periodic(period: Duration, f: impl FnMut() + Send + 'static, service: Option<Arc<Service>>) -> Timer {
         assert!(!period.is_zero(), "Timer::every(0): it would run without end");
-        let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
-        Timer { node: service::every(nanos, f), service, delay: period }
+        Timer { node: service::every(period, f), service }
     }
 
-    /// Starts a fresh timer. In a service that is shut down it is cancelled.
-    fn started(self) -> Timer {
-        let _ = self.start();
+    /// Gives a timer to the service that was made as started. If that is shut down, the timer is cancelled.
+    fn taken_in(self) -> Timer {
+        let _ = self.service().take_in(self.node);
         self
     }
 
@@ -171,7 +168,7 @@ impl Timer {
     ///
     /// If the operating system has no thread to give for the service.
     pub fn start(&self) -> Result<(), TimerStartError> {
-        self.service().start(self.node, self.delay)
+        self.service().start(self.node)
     }
 
     /// Stops the timer. True: the function will never run, or never again, and was dropped. False: it runs just now (and if it has a period, not again after that), or
@@ -243,7 +240,6 @@ impl Drop for Timer {
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer")
-            .field("delay", &self.delay)
             .field("is_started", &self.header().is_started())
             .field("is_finished", &self.is_finished())
             .finish()
@@ -289,7 +285,7 @@ impl Timers {
     /// As [`Timer::new`], in this service.
     #[must_use = "a timer runs only if it is started"]
     pub fn timer(&self, delay: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
-        Timer { node: service::once(f), service: Some(Arc::clone(&self.service)), delay }
+        Timer { node: service::once(delay, f, Begin::Fresh), service: Some(Arc::clone(&self.service)) }
     }
 
     /// As [`Timer::after`], in this service. If that is shut down, the timer is cancelled.
@@ -298,7 +294,8 @@ impl Timers {
     ///
     /// If the operating system has no thread to give for the service.
     pub fn after(&self, delay: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
-        self.timer(delay, f).started()
+        let service = Some(Arc::clone(&self.service));
+        Timer { node: service::once(delay, f, Begin::Started), service }.taken_in()
     }
 
     /// As [`Timer::every`], in this service. If that is shut down, the timer is cancelled.
@@ -307,7 +304,7 @@ impl Timers {
     ///
     /// If `period` is zero, or the operating system has no thread to give for the service.
     pub fn every(&self, period: Duration, f: impl FnMut() + Send + 'static) -> Timer {
-        Timer::periodic(period, f, Some(Arc::clone(&self.service))).started()
+        Timer::periodic(period, f, Some(Arc::clone(&self.service))).taken_in()
     }
 
     /// How many timers are pending just now. (One whose delay is too long for the clock is not.)

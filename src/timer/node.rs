@@ -33,8 +33,9 @@
 
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use core::time::Duration;
 
-use super::wheel::Place;
+use super::wheel::{NOWHERE, Place};
 use crate::deadline::Deadline;
 use crate::hook::Hook;
 use crate::primitives::atomic::{AtomicU8, Ordering};
@@ -74,8 +75,13 @@ pub(super) struct Header {
     /// Returns the period, if it has one.
     act: unsafe fn(NonNull<Header>, Act, Hook<'_>) -> Option<u64>,
     place: TrackedCell<Place>,
+    slot: TrackedCell<u16>,
     word: AtomicU8,
 }
+
+/// A pending timer costs this beside its function (and 8 bytes more if it has a period).
+#[cfg(all(not(feature = "loom"), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Header>() == 40);
 
 /// A timer that runs once.
 #[repr(C)]
@@ -97,6 +103,11 @@ struct Every<F> {
 pub(super) enum Refused {
     Started,
     Cancelled,
+}
+
+/// As a number of nanoseconds. What doesn't fit is for ever.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl<F: FnOnce() + Send> Once<F> {
@@ -141,30 +152,58 @@ impl<F: FnMut() + Send> Every<F> {
     }
 }
 
-/// A timer that was not started, with its handle.
+/// Whether a timer begins as started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Begin {
+    /// It waits for its `start`.
+    Fresh,
+    /// It is about to be given to the service, before anybody else knows it.
+    Started,
+}
+
+/// A timer, with its handle.
 #[cfg_attr(feature = "loom", track_caller)]
-pub(super) fn once<F: FnOnce() + Send + 'static>(f: F) -> NonNull<Header> {
-    let node = Once { header: Header::new(Once::<F>::act), f: TrackedCell::new(ManuallyDrop::new(f)) };
+pub(super) fn once<F: FnOnce() + Send + 'static>(delay: Duration, f: F, begin: Begin) -> NonNull<Header> {
+    let node =
+        Once { header: Header::new(delay, begin, Once::<F>::act), f: TrackedCell::new(ManuallyDrop::new(f)) };
     NonNull::from(Box::leak(Box::new(node))).cast()
 }
 
-/// As `once`, for one that runs every `period` nanoseconds.
+/// As `once`, for one that runs every `period`.
 #[cfg_attr(feature = "loom", track_caller)]
-pub(super) fn every<F: FnMut() + Send + 'static>(period: u64, f: F) -> NonNull<Header> {
-    let header = Header::new(Every::<F>::act);
-    let node = Every { header, period, f: TrackedCell::new(ManuallyDrop::new(f)) };
+pub(super) fn every<F: FnMut() + Send + 'static>(period: Duration, f: F) -> NonNull<Header> {
+    let header = Header::new(period, Begin::Started, Every::<F>::act);
+    let node = Every { header, period: nanos(period), f: TrackedCell::new(ManuallyDrop::new(f)) };
     NonNull::from(Box::leak(Box::new(node))).cast()
 }
 
 impl Header {
     #[cfg_attr(feature = "loom", track_caller)]
-    fn new(act: unsafe fn(NonNull<Header>, Act, Hook<'_>) -> Option<u64>) -> Header {
-        Header { act, place: TrackedCell::new(Place::new()), word: AtomicU8::new(HANDLE) }
+    fn new(
+        delay: Duration,
+        begin: Begin,
+        act: unsafe fn(NonNull<Header>, Act, Hook<'_>) -> Option<u64>,
+    ) -> Header {
+        let word = match begin {
+            Begin::Fresh => HANDLE,
+            Begin::Started => HANDLE | STARTED | SERVICE,
+        };
+        Header {
+            act,
+            place: TrackedCell::new(Place::new(nanos(delay))),
+            slot: TrackedCell::new(NOWHERE),
+            word: AtomicU8::new(word),
+        }
     }
 
     /// For who holds the wheel's lock.
     pub(super) fn place(&self) -> &TrackedCell<Place> {
         &self.place
+    }
+
+    /// For who holds the wheel's lock.
+    pub(super) fn slot(&self) -> &TrackedCell<u16> {
+        &self.slot
     }
 
     fn key(&self) -> usize {
@@ -228,12 +267,6 @@ impl Header {
     pub(super) fn is_started(&self) -> bool {
         // Relaxed: it never goes back, and brings nothing with it.
         self.word.load(Ordering::Relaxed) & STARTED != 0
-    }
-
-    /// Whether the service will come to it. No is final, for who has the handle.
-    fn is_expected(&self) -> bool {
-        // Relaxed: if it is old, the step by which we let go comes after the other's, who frees the timer then.
-        self.word.load(Ordering::Relaxed) & SERVICE != 0
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -336,11 +369,16 @@ impl Header {
     pub(super) unsafe fn let_handle_go(node: NonNull<Header>, hook: Hook<'_>) {
         // SAFETY: the handle holds it.
         unsafe {
-            if !node.as_ref().is_expected() && node.as_ref().claim_to_cancel() {
-                // It was never started, and now nobody can; or its delay is for ever.
+            // Acquire: pairs with the Release of the step by which the service has let go; then there is nobody but us.
+            let word = node.as_ref().word.load(Ordering::Acquire);
+            if word & SERVICE != 0 {
+                return Header::let_go(node, HANDLE);
+            }
+            if word & CLAIMED == 0 {
+                // It was never started, or its delay is for ever.
                 Header::drop_function(node, hook);
             }
-            Header::let_go(node, HANDLE);
+            (node.as_ref().act)(node, Act::Free, Hook(None));
         }
     }
 

@@ -103,7 +103,7 @@ impl Service {
         u64::try_from(elapsed).unwrap_or(u64::MAX)
     }
 
-    /// Starts a timer that runs after `delay`. One whose delay is too long for the clock never runs.
+    /// Starts a timer that was not, or so it seems. One whose delay is too long for the clock never runs.
     ///
     /// # Errors
     ///
@@ -112,36 +112,31 @@ impl Service {
     /// # Panics
     ///
     /// If the operating system has no thread to give, and none was started before. The timer is cancelled then.
-    pub(super) fn start(
-        self: &Arc<Self>,
-        node: NonNull<Header>,
-        delay: Duration,
-    ) -> Result<(), TimerStartError> {
-        let now = self.now();
+    pub(super) fn start(self: &Arc<Self>, node: NonNull<Header>) -> Result<(), TimerStartError> {
         // SAFETY: the caller's handle holds the timer.
         unsafe { node.as_ref() }.start().map_err(|refused| match refused {
             Refused::Started => TimerStartError::Started,
             Refused::Cancelled => TimerStartError::Cancelled,
         })?;
-        let deadline = u64::try_from(delay.as_nanos()).ok().and_then(|delay| now.checked_add(delay));
-        let Some(deadline) = deadline else {
-            // SAFETY: the service holds it since `start`, and has no use for it.
-            unsafe { Header::let_service_go(node) };
-            return Ok(());
-        };
-        match self.arm(node, |_| deadline, now) {
+        self.take_in(node)
+    }
+
+    /// As `start`, for a timer that was made as started, and given to the service by nobody yet.
+    pub(super) fn take_in(self: &Arc<Self>, node: NonNull<Header>) -> Result<(), TimerStartError> {
+        let now = self.now();
+        match self.arm(node, |delay| now.checked_add(delay), now) {
             Ok(true) => Ok(()),
             Ok(false) => Err(TimerStartError::ShutDown),
             Err(error) => panic!("Timer: could not start the thread of the service: {error}"),
         }
     }
 
-    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one; unless it was cancelled. False: the service is shut down, and the timer is
-    /// cancelled.
+    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one, or from its delay; unless it was cancelled, or there is no such
+    /// deadline. False: the service is shut down, and the timer is cancelled.
     fn arm(
         self: &Arc<Self>,
         node: NonNull<Header>,
-        deadline: impl FnOnce(u64) -> u64,
+        deadline: impl FnOnce(u64) -> Option<u64>,
         now: u64,
     ) -> io::Result<bool> {
         let mut state = self.state.lock();
@@ -171,11 +166,14 @@ impl Service {
                     }
                 }
             }
-            let deadline = {
-                let place = &mut *node.as_ref().place().get();
-                place.deadline = deadline(place.deadline);
-                place.deadline
+            let place = node.as_ref().place().get();
+            let Some(deadline) = deadline((*place).deadline) else {
+                // Never. Who holds the handle drops the function.
+                drop(state);
+                Header::let_service_go(node);
+                return Ok(true);
             };
+            (*place).deadline = deadline;
             state.wheel.insert(node, now);
             let wakes = deadline < state.wakes_at;
             if wakes {
@@ -326,7 +324,7 @@ impl Service {
             }
             let now = self.now();
             // The thread is there, or the service is shut down: there is nothing to fail. In a pool, it may be the first to come.
-            let _ = self.arm(node, |last| next_deadline(last, period, now), now);
+            let _ = self.arm(node, |last| Some(next_deadline(last, period, now)), now);
         }
     }
 
@@ -375,7 +373,7 @@ pub(super) fn is_running_here(node: NonNull<Header>) -> bool {
     core::ptr::eq(thread::timer(), node.as_ptr().cast())
 }
 
-pub(super) use node::{every, once};
+pub(super) use node::{Begin, every, once};
 
 #[cfg(test)]
 mod tests {

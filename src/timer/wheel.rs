@@ -50,22 +50,16 @@ const fn tick(deadline: u64) -> u64 {
 pub(super) struct Place {
     prev: *mut Header,
     next: *mut Header,
-    /// In nanoseconds since the service began.
+    /// In nanoseconds since the service began. (Before the timer is started: its delay.)
     pub(super) deadline: u64,
-    /// Which slot it is in, if it is in one.
-    slot: u16,
 }
 
-/// Not in the wheel.
-const NOWHERE: u16 = u16::MAX;
+/// The slot of a timer that is not in the wheel. (A timer has this number apart from its place, where it would take eight bytes.)
+pub(super) const NOWHERE: u16 = u16::MAX;
 
 impl Place {
-    pub(super) const fn new() -> Place {
-        Place { prev: ptr::null_mut(), next: ptr::null_mut(), deadline: 0, slot: NOWHERE }
-    }
-
-    pub(super) const fn is_linked(&self) -> bool {
-        self.slot != NOWHERE
+    pub(super) const fn new(delay: u64) -> Place {
+        Place { prev: ptr::null_mut(), next: ptr::null_mut(), deadline: delay }
     }
 }
 
@@ -115,6 +109,16 @@ impl Wheel {
         unsafe { &mut *node.as_ref().place().get() }
     }
 
+    /// Which slot a timer is in.
+    ///
+    /// # Safety
+    ///
+    /// As for `place`.
+    unsafe fn slot<'a>(node: NonNull<Header>) -> &'a mut u16 {
+        // SAFETY: as in `place`.
+        unsafe { &mut *node.as_ref().slot().get() }
+    }
+
     /// Where a deadline belongs, by `base`.
     fn slot_of(&self, deadline: u64) -> usize {
         let tick = tick(deadline).max(self.base);
@@ -148,7 +152,7 @@ impl Wheel {
             let place = Wheel::place(node);
             let index = self.slot_of(place.deadline);
             let slot = &mut self.slots[index];
-            place.slot = index as u16;
+            *Wheel::slot(node) = index as u16;
             place.next = ptr::null_mut();
             place.prev = slot.last;
             slot.earliest = slot.earliest.min(place.deadline);
@@ -169,13 +173,13 @@ impl Wheel {
     pub(super) unsafe fn remove(&mut self, node: NonNull<Header>) -> bool {
         // SAFETY: the timers in a slot are valid, and all places are ours.
         unsafe {
-            let place = Wheel::place(node);
-            if !place.is_linked() {
+            let own_slot = Wheel::slot(node);
+            if *own_slot == NOWHERE {
                 return false;
             }
-            let index = usize::from(place.slot);
-            let (prev, next) = (place.prev, place.next);
-            place.slot = NOWHERE;
+            let index = usize::from(*own_slot);
+            *own_slot = NOWHERE;
+            let Place { prev, next, .. } = *Wheel::place(node);
             let slot = &mut self.slots[index];
             match NonNull::new(prev) {
                 Some(prev) => Wheel::place(prev).next = next,
@@ -234,7 +238,7 @@ impl Wheel {
                     let place = Wheel::place(node);
                     rest = place.next;
                     if place.deadline <= now && due.len() < most {
-                        place.slot = NOWHERE;
+                        *Wheel::slot(node) = NOWHERE;
                         self.len -= 1;
                         due.push(node);
                     } else {
@@ -275,9 +279,10 @@ impl Wheel {
             self.vacate(index);
             while let Some(node) = NonNull::new(next) {
                 // SAFETY: the timers of a slot are valid, and all places are ours.
-                let place = unsafe { Wheel::place(node) };
-                next = place.next;
-                place.slot = NOWHERE;
+                unsafe {
+                    next = Wheel::place(node).next;
+                    *Wheel::slot(node) = NOWHERE;
+                }
                 all.push(node);
             }
         }
