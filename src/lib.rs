@@ -10,6 +10,7 @@
 //! | let threads wait for each other                            | [`Barrier`]                          | `threading.Barrier`           |
 //! | hand items from thread to thread, and know when all are done | [`JoinableQueue`]                  | `queue.Queue`                 |
 //! | ... the newest first, or the lowest first                  | [`LifoQueue`], [`PriorityQueue`]     | the same                      |
+//! | have something done later, once or again and again         | [`Timer`]                            | `threading.Timer`             |
 //! | have jobs done by threads that are there already               | [`WorkPool`]                         | `multiprocessing.pool.ThreadPool`, `concurrent.futures` |
 //! | lock from another language, or behind `lock_api`           | [`raw`]                              |                               |
 //!

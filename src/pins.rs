@@ -10,7 +10,7 @@ use crate::raw::{RawCondition, RawLock, RawRLock};
 use crate::{
     ArcLockGuard, ArcPermit, ArcRLockGuard, Barrier, BoundedSemaphore, Condition, Event, Job, JobHandle,
     JoinableQueue, LifoQueue, Lock, LockGuard, MappedLockGuard, MappedRLockGuard, Permit, PriorityQueue,
-    RLock, RLockGuard, Scope, Semaphore, WorkPool,
+    RLock, RLockGuard, Scope, Semaphore, Timer, Timers, WorkPool,
 };
 
 /// `Send`, and not `Sync`.
@@ -38,6 +38,7 @@ mod sizes {
     );
     const_assert_eq!(size_of::<WorkPool>(), size_of::<usize>());
     const_assert_eq!(size_of::<JobHandle<[u64; 8]>>(), 24);
+    const_assert_eq!(size_of::<Timer>(), 16);
     const_assert_eq!(size_of::<RawLock>(), 1);
     const_assert_eq!(size_of::<RawRLock>(), 16);
     const_assert_eq!(size_of::<RawCondition>(), size_of::<usize>());
@@ -116,3 +117,5 @@ assert_impl_all!(WorkPool: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(JobHandle<SendOnly>: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_not_impl_any!(JobHandle<Neither>: Send, Sync);
 assert_impl_all!(Scope<'static, 'static>: Send, Sync);
+assert_impl_all!(Timer: Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Timers: Send, Sync, UnwindSafe, RefUnwindSafe);

@@ -629,6 +629,34 @@ mod unix {
         assert_eq!(numbers(&result["total"]), [10, 30, 120]);
     }
 
+    #[test]
+    fn when_the_time_is_up_the_table_is_partial() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("small.txt"), "a few words\n").unwrap();
+        let large = File::create(dir.path().join("large.bin")).unwrap();
+        if large.set_len(1 << 40).is_err() {
+            eprintln!("SKIPPED: this file system has no large files");
+            return;
+        }
+        let begin = Instant::now();
+        let run = tally([OsStr::new("--timeout=0.3"), dir.path().as_ref()]).exits_with(124);
+        assert!(begin.elapsed() >= Duration::from_millis(300), "it took {:?}", begin.elapsed());
+        assert!(run.stdout.contains("total (partial)"), "{}", run.stdout);
+        assert!(run.stderr.contains("stopped, and partial"), "{}", run.stderr);
+    }
+
+    #[test]
+    fn a_timeout_that_is_not_needed_changes_nothing() {
+        let dir = tree();
+        let with = tally([OsStr::new("--timeout=1e9"), OsStr::new("--json"), dir.path().as_ref()])
+            .exits_with(0)
+            .json();
+        assert_eq!(with["partial"], false);
+        for nonsense in ["--timeout=-1", "--timeout=soon", "--timeout=nan"] {
+            tally([OsStr::new(nonsense), dir.path().as_ref()]).exits_with(2);
+        }
+    }
+
     /// All workers are held up by large files, the queue is full, and the walker waits for room in it.
     #[test]
     fn ctrl_c_gets_through_to_a_walker_that_waits() {

@@ -11,7 +11,8 @@
 //! | `JoinableQueue` | takes paths from the walker to the workers; full, it slows the walker down | `team`, `walk`   |
 //! | `Semaphore`     | bounds how many files are open at a time                                  | `team`           |
 //! | `Barrier`       | starts the clock when every thread is there                               | `team`           |
-//! | `Event`         | says "stop" after Ctrl-C                                                  | here, `count`    |
+//! | `Event`         | says "stop" after Ctrl-C, or when the time is up                          | here, `count`    |
+//! | `Timer`         | sets that event when the time is up                                       | here             |
 //! | `Lock`          | keeps the numbers that the progress bar shows                             | `team`           |
 //! | `Condition`     | tells the main thread, which draws the bar, that the last one has left    | `team`           |
 //!
@@ -28,9 +29,10 @@ use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use raddle::Event;
+use raddle::{Event, Timer};
 
 /// What the program leaves out when it was given no PATH.
 const LEFT_OUT: &[&str] = &[".git", "target"];
@@ -40,6 +42,9 @@ const INCOMPLETE: u8 = 1;
 
 /// Exit status of a run that Ctrl-C has ended: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
+
+/// Exit status of a run whose time was up: that of `timeout`.
+const TIMED_OUT: u8 = 124;
 
 /// Counts files, and their lines, words and bytes, by type of file.
 #[derive(Parser)]
@@ -64,6 +69,10 @@ struct Args {
     /// Keeps a large team below the limit of the system (`ulimit -n`), or lets a slow disk read one file after the other.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     open_files: u16,
+
+    /// Stop after so many seconds (fractions are fine), and print what has been counted by then
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
 
     /// What makes a word
     #[arg(long, value_name = "RULE", default_value = "runs")]
@@ -110,11 +119,11 @@ What is skipped:
 What is written where:
   The result goes to standard output; all else to standard error: what could not be read, what was skipped, which files
   and names are not UTF-8 (they are counted like others), and how fast it went.
-  Ctrl-C ends the counting, and prints what has been counted by then. A second one ends the program at once.
+  Ctrl-C ends the counting, as --timeout does, and prints what has been counted by then. A second one ends the program at once.
 
 Exit status:
-  0 if all was read, 1 if something could not be read, 2 for a command line that makes no sense, 130 if Ctrl-C has made
-  the result partial.";
+  0 if all was read, 1 if something could not be read, 2 for a command line that makes no sense, 124 if --timeout has made
+  the result partial, 130 if Ctrl-C has.";
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -140,11 +149,19 @@ fn run(args: &Args) -> io::Result<u8> {
         open_files: usize::from(args.open_files),
         words: args.words,
     };
+    // Runs on the thread of the timers, beside the team.
+    let timer = args.timeout.map(|timeout| {
+        let stop = Arc::clone(&stop);
+        Timer::after(timeout, move || stop.set())
+    });
     let outcome = team::count(&order, &stop)?;
+    // If it can be cancelled, it has not run.
+    let time_is_up = timer.is_some_and(|timer| !timer.cancel());
 
     report::print_result(&outcome, args.sort, args.json)?;
     report::print_remarks(&outcome);
     Ok(match &outcome.tally {
+        tally if tally.is_partial() && time_is_up => TIMED_OUT,
         tally if tally.is_partial() => INTERRUPTED,
         tally if !tally.unreadable.is_empty() => INCOMPLETE,
         _ => 0,
@@ -163,6 +180,12 @@ fn stop_on_ctrl_c(stop: &Arc<Event>) -> io::Result<()> {
         stop.set();
     };
     ctrlc::set_handler(handler).map_err(io::Error::other)
+}
+
+/// A number of seconds, as a length of time.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn default_workers() -> usize {
