@@ -37,8 +37,16 @@ struct ScopeData<'a> {
     jobs: AtomicPtr<Listed>,
     /// The worker that waits for the scope, or null if no worker does. Then the jobs are listed for it.
     owner: *const Worker,
+    failure: Lock<Failure>,
+}
+
+/// What went wrong in a scope.
+#[derive(Default)]
+struct Failure {
     /// What the first job that panicked did so with.
-    failure: Lock<Option<Payload>>,
+    payload: Option<Payload>,
+    /// A job was cancelled. That is no panic, and nobody but the caller has to hear of it.
+    is_cancelled: bool,
 }
 
 const CLAIMED: u8 = 0b1;
@@ -141,16 +149,16 @@ impl<F: FnOnce() + Send> ScopeJob<F> {
                 let _access = job.as_ref().f.begin_mut();
                 ManuallyDrop::take(&mut *job.as_ref().f.get())
             };
-            let outcome = match action {
-                Action::Run => catch_unwind(AssertUnwindSafe(f)),
+            match action {
+                Action::Run => {
+                    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+                        (*scope).fail(payload, hook);
+                    }
+                }
                 Action::Cancel => {
                     hook.guard(move || drop(f));
-                    Err(Box::new("WorkPool::scope: a job was cancelled, since the pool was terminated")
-                        as Payload)
+                    (*scope).failure.lock().is_cancelled = true;
                 }
-            };
-            if let Err(payload) = outcome {
-                (*scope).fail(payload, hook);
             }
             Latch::count_down(&raw const (*scope).running);
         }
@@ -167,8 +175,8 @@ impl ScopeData<'_> {
     #[cold]
     fn fail(&self, payload: Payload, hook: Hook<'_>) {
         let mut failure = self.failure.lock();
-        if failure.is_none() {
-            *failure = Some(payload);
+        if failure.payload.is_none() {
+            failure.payload = Some(payload);
         } else {
             drop(failure);
             hook.report(payload);
@@ -263,7 +271,7 @@ pub(super) fn scope<'env, T>(
             running: Latch::new(1),
             jobs: AtomicPtr::new(ptr::null_mut()),
             owner: worker.map_or(ptr::null(), ptr::from_ref),
-            failure: Lock::new(None),
+            failure: Lock::new(Failure::default()),
         };
         let result = {
             let scope = Scope { data: &data, _scope: PhantomData, _env: PhantomData };
@@ -280,7 +288,9 @@ pub(super) fn scope<'env, T>(
             // Those that were done by others before we came to them: none of these runs any more.
             data.help(worker);
         }
-        match (result, data.failure.into_inner()) {
+        let Failure { payload, is_cancelled } = data.failure.into_inner();
+        match (result, payload) {
+            (Ok(_), None) if is_cancelled => panic!("WorkPool::scope: a job was cancelled"),
             (Ok(result), None) => result,
             (Ok(_), Some(payload)) | (Err(payload), None) => resume_unwind(payload),
             (Err(payload), Some(second)) => {

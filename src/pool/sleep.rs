@@ -141,9 +141,19 @@ impl Sleep {
     #[inline]
     #[must_use]
     pub fn notify(&self) -> bool {
+        self.notify_if(|| true)
+    }
+
+    /// As [`notify`](Self::notify), but a worker is started only if `has_job` says that nobody has taken the job yet. (A sleeper is woken all the same: one that has nothing to do
+    /// goes back to sleep, and a thread that was started stays.)
+    #[inline]
+    #[must_use]
+    pub fn notify_if(&self, has_job: impl FnOnce() -> bool) -> bool {
         // S2: between making the job visible and reading the word.
         fence(Ordering::SeqCst);
-        self.hint()
+        // S3. Relaxed: the fence before it is what counts.
+        let word = self.word.load(Ordering::Relaxed);
+        self.needs_step(word) && (sleeping(word) > 0 || has_job()) && self.notify_slow(word)
     }
 
     /// As [`notify`](Self::notify), for a job that will be run in any case: it may overlook a worker that is just going to sleep.

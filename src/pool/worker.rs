@@ -142,7 +142,7 @@ impl Shared {
     /// To be called when a job has become visible.
     #[inline]
     fn notify(self: &Arc<Self>) {
-        if self.sleep.notify() {
+        if self.sleep.notify_if(|| self.has_job()) {
             self.start_counted();
         }
     }

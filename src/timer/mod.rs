@@ -189,7 +189,8 @@ impl Timer {
     ///
     /// # Panics
     ///
-    /// If the timer was not started (as in Python), or if its own function calls this: it would wait for itself.
+    /// If the timer was not started (as in Python), or if its own function calls this: it would wait for itself. Or if the function of another timer does, on the service's thread: what
+    /// it waits for would have to run there. (With functions in a pool, and in `join_for` and `join_until`, that is allowed.)
     pub fn join(&self) {
         self.wait("join", Deadline::Never);
     }
@@ -198,7 +199,7 @@ impl Timer {
     ///
     /// # Panics
     ///
-    /// As for `join`.
+    /// If the timer was not started, or if its own function calls this.
     pub fn join_for(&self, timeout: Duration) -> bool {
         self.wait("join_for", Deadline::after(timeout))
     }
@@ -207,7 +208,7 @@ impl Timer {
     ///
     /// # Panics
     ///
-    /// As for `join`.
+    /// If the timer was not started, or if its own function calls this.
     pub fn join_until(&self, deadline: Instant) -> bool {
         self.wait("join_until", Deadline::At(deadline))
     }
@@ -218,10 +219,9 @@ impl Timer {
             return true;
         }
         assert!(header.is_started(), "Timer::{call}: the timer was not started");
-        assert!(
-            !service::is_running_here(self.node),
-            "Timer::{call}: called by the timer's own function, which would wait for itself"
-        );
+        if let Some(why) = self.service().why_not_wait(self.node, deadline) {
+            panic!("Timer::{call}: {why}");
+        }
         header.wait(deadline)
     }
 }
@@ -307,7 +307,7 @@ impl Timers {
         Timer::periodic(period, f, Some(Arc::clone(&self.service))).taken_in()
     }
 
-    /// How many timers are pending just now. (One whose delay is too long for the clock is not.)
+    /// How many timers are pending just now.
     pub fn pending(&self) -> usize {
         self.service.pending()
     }

@@ -375,7 +375,7 @@ impl Header {
                 return Header::let_go(node, HANDLE);
             }
             if word & CLAIMED == 0 {
-                // It was never started, or its delay is for ever.
+                // It was never started, and nobody will.
                 Header::drop_function(node, hook);
             }
             (node.as_ref().act)(node, Act::Free, Hook(None));

@@ -4,13 +4,16 @@
 //! thread is awake that is zero, so nobody wakes it; it looks into the wheel, with the lock held, before it sleeps. No wake-up is lost: a timer that came before that look
 //! is seen in it; one that came later saw `wakes_at`, and sets the event on which the thread waits, or is about to.
 
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use super::node::{self, Header, Refused, SERVICE};
 use super::wheel::Wheel;
+use crate::deadline::Deadline;
 use crate::error::TimerStartError;
 use crate::event::Event;
 use crate::hook::{Hook, PanicHook};
@@ -19,12 +22,17 @@ use crate::pool::WorkPool;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::time::{self, Instant};
 
-/// So many timers are taken out of the wheel at a time: few enough that nobody waits long for the lock.
+/// So many timers are taken out of the wheel at a time, or those of one tick: few enough that nobody waits long for the lock.
 const BATCH: usize = 64;
+
+/// A deadline that doesn't come: what is too long for the clock.
+const NEVER: u64 = u64::MAX;
 
 /// What is pending, and what the thread does about it.
 struct State {
     wheel: Wheel,
+    /// Taken out of the wheel to be run, and not begun.
+    due: VecDeque<NonNull<Header>>,
     /// The deadline that the thread sleeps for; zero while it is awake or isn't there, the greatest number while it sleeps for nothing.
     wakes_at: u64,
     is_shut_down: bool,
@@ -44,7 +52,10 @@ pub(super) struct Service {
     panic_hook: Option<PanicHook>,
 }
 
-/// A timer that the service has claimed, on its way through a pool. If it is dropped there, the timer is cancelled.
+// SAFETY: the timers in it may go from thread to thread.
+unsafe impl Send for State {}
+
+/// A timer that is due, on its way through a pool. If it is dropped there, the timer is cancelled.
 struct Fire {
     service: Arc<Service>,
     node: NonNull<Header>,
@@ -55,25 +66,37 @@ unsafe impl Send for Fire {}
 
 impl Fire {
     fn run(self) {
-        let this = core::mem::ManuallyDrop::new(self);
+        let this = ManuallyDrop::new(self);
         // SAFETY: it is not dropped any more, so the service is moved out once.
         let service = unsafe { core::ptr::read(&this.service) };
-        // SAFETY: it is claimed and held, which was given to us.
+        // SAFETY: the service holds the timer, which was given to us.
         unsafe { service.perform(this.node) };
     }
 }
 
 impl Drop for Fire {
     fn drop(&mut self) {
-        // SAFETY: it is claimed and held, which was given to us.
-        unsafe { self.service.end_unrun(self.node) };
+        // SAFETY: the service holds the timer, which was given to us.
+        unsafe { self.service.cancel_taken(self.node) };
     }
+}
+
+/// What a thread is at that runs a function: on its stack.
+struct Running {
+    node: NonNull<Header>,
+    service: *const Service,
 }
 
 impl Service {
     #[cfg_attr(feature = "loom", track_caller)]
     pub(super) fn new(name: String, pool: Option<Arc<WorkPool>>, panic_hook: Option<PanicHook>) -> Service {
-        let state = State { wheel: Wheel::new(), wakes_at: 0, is_shut_down: false, thread: None };
+        let state = State {
+            wheel: Wheel::new(),
+            due: VecDeque::new(),
+            wakes_at: 0,
+            is_shut_down: false,
+            thread: None,
+        };
         Service {
             state: Lock::new(state),
             changed: Event::new(),
@@ -124,19 +147,19 @@ impl Service {
     /// As `start`, for a timer that was made as started, and given to the service by nobody yet.
     pub(super) fn take_in(self: &Arc<Self>, node: NonNull<Header>) -> Result<(), TimerStartError> {
         let now = self.now();
-        match self.arm(node, |delay| now.checked_add(delay), now) {
+        match self.arm(node, |delay| now.saturating_add(delay), now) {
             Ok(true) => Ok(()),
             Ok(false) => Err(TimerStartError::ShutDown),
             Err(error) => panic!("Timer: could not start the thread of the service: {error}"),
         }
     }
 
-    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one, or from its delay; unless it was cancelled, or there is no such
-    /// deadline. False: the service is shut down, and the timer is cancelled.
+    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one, or from its delay; unless it was cancelled. False: the service is shut
+    /// down, and the timer is cancelled.
     fn arm(
         self: &Arc<Self>,
         node: NonNull<Header>,
-        deadline: impl FnOnce(u64) -> Option<u64>,
+        deadline: impl FnOnce(u64) -> u64,
         now: u64,
     ) -> io::Result<bool> {
         let mut state = self.state.lock();
@@ -167,12 +190,7 @@ impl Service {
                 }
             }
             let place = node.as_ref().place().get();
-            let Some(deadline) = deadline((*place).deadline) else {
-                // Never. Who holds the handle drops the function.
-                drop(state);
-                Header::let_service_go(node);
-                return Ok(true);
-            };
+            let deadline = deadline((*place).deadline);
             (*place).deadline = deadline;
             state.wheel.insert(node, now);
             let wakes = deadline < state.wakes_at;
@@ -221,7 +239,7 @@ impl Service {
         }
     }
 
-    /// Ends a timer that was claimed, and is not run.
+    /// Ends a timer that was claimed, and is not run (again).
     ///
     /// # Safety
     ///
@@ -243,7 +261,6 @@ impl Service {
     /// ```
     fn run(self: Arc<Self>) {
         thread::precise_wakeups();
-        let mut due = Vec::with_capacity(BATCH);
         // What we know to have passed: what the clock says, or what we have waited for.
         let mut passed = 0;
         loop {
@@ -252,28 +269,31 @@ impl Service {
                 return;
             }
             state.wakes_at = 0;
-            passed = self.now().max(passed);
-            state.wheel.take_due(passed, BATCH, &mut due);
-            if due.is_empty() {
-                let next = state.wheel.next_deadline();
-                state.wakes_at = next.unwrap_or(u64::MAX);
-                drop(state);
-                if !self.wait_until(next) {
-                    passed = next.unwrap_or(0).max(passed);
-                }
-                self.changed.clear();
-            } else {
-                drop(state);
-                for node in due.drain(..) {
-                    // SAFETY: it was in the wheel, so the service holds it.
-                    unsafe { self.fire(node) };
-                }
+            if state.due.is_empty() {
+                passed = self.now().max(passed);
+                let State { wheel, due, .. } = &mut *state;
+                wheel.take_due(passed, BATCH, due);
             }
+            // One at a time: what has not begun can be found by a shutdown.
+            if let Some(node) = state.due.pop_front() {
+                drop(state);
+                // SAFETY: it was in the wheel, so the service holds it.
+                unsafe { self.fire(node) };
+                continue;
+            }
+            let next = state.wheel.next_deadline();
+            state.wakes_at = next.unwrap_or(NEVER);
+            drop(state);
+            if !self.wait_until(next) {
+                passed = next.unwrap_or(0).max(passed);
+            }
+            self.changed.clear();
         }
     }
 
     /// Waits for a change, until the deadline if there is one. False: it has passed.
     fn wait_until(&self, deadline: Option<u64>) -> bool {
+        let deadline = deadline.filter(|deadline| *deadline != NEVER);
         match deadline.and_then(|deadline| self.begin.checked_add(Duration::from_nanos(deadline))) {
             Some(instant) => self.changed.wait_until(instant),
             None => {
@@ -289,42 +309,61 @@ impl Service {
     ///
     /// The service holds it, and has taken it out of the wheel.
     unsafe fn fire(self: &Arc<Self>, node: NonNull<Header>) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if self.stopping.is_set() {
-                self.cancel_taken(node);
-            } else if !node.as_ref().claim() {
-                // It was cancelled after we had taken it out.
-                Header::let_service_go(node);
-            } else if let Some(pool) = &self.pool {
+        match &self.pool {
+            Some(pool) => {
                 let fire = Fire { service: Arc::clone(self), node };
                 // If the pool is closed, or has no room, it comes back, and is dropped.
                 drop(pool.try_apply_async(move || fire.run()));
-            } else {
-                self.perform(node);
             }
+            // SAFETY: the caller's promise.
+            None => unsafe { self.perform(node) },
         }
     }
 
-    /// Runs the function of a timer. Afterwards it is put back, if it has a period.
+    /// Runs the function of a timer, unless it was cancelled. Afterwards it is put back, if it has a period.
     ///
     /// # Safety
     ///
-    /// The caller has claimed it. The service holds it.
+    /// The service holds it, and has taken it out of the wheel.
     unsafe fn perform(self: &Arc<Self>, node: NonNull<Header>) {
-        let outer = thread::set_timer(node.as_ptr().cast());
         // SAFETY: the caller's promise.
-        let period = unsafe { Header::run(node, self.hook()) };
-        thread::set_timer(outer);
-        // SAFETY: as above.
         unsafe {
+            if self.stopping.is_set() {
+                return self.cancel_taken(node);
+            }
+            if !node.as_ref().claim() {
+                return Header::let_service_go(node);
+            }
+            let running = Running { node, service: Arc::as_ptr(self) };
+            let outer = thread::set_timer((&raw const running).cast());
+            let period = Header::run(node, self.hook());
+            thread::set_timer(outer);
             let Some(period) = period else { return Header::end(node, SERVICE) };
             if !node.as_ref().release() {
                 return self.end_unrun(node);
             }
             let now = self.now();
-            // The thread is there, or the service is shut down: there is nothing to fail. In a pool, it may be the first to come.
-            let _ = self.arm(node, |last| Some(next_deadline(last, period, now)), now);
+            // The thread is there, or the service is shut down: there is nothing to fail. (With a pool too: the thread has brought us here.)
+            let _ = self.arm(node, |last| next_deadline(last, period, now), now);
+        }
+    }
+
+    /// What keeps the calling thread from waiting for this timer.
+    pub(super) fn why_not_wait(&self, node: NonNull<Header>, deadline: Deadline) -> Option<&'static str> {
+        let running: *const Running = thread::timer().cast();
+        // SAFETY: it is null, or was set in `perform`, which stands below us on this stack, and there it stays until it is set back.
+        let running = unsafe { running.as_ref()? };
+        if running.node == node {
+            Some("called by the timer's own function, which would wait for itself")
+        } else if core::ptr::eq(running.service, self)
+            && self.pool.is_none()
+            && matches!(deadline, Deadline::Never)
+        {
+            Some(
+                "called on the service's own thread, by a function that would wait for what this thread is to run later",
+            )
+        } else {
+            None
         }
     }
 
@@ -334,11 +373,13 @@ impl Service {
         let pending = {
             let mut state = self.state.lock();
             state.is_shut_down = true;
-            state.wheel.take_all()
+            let mut pending = state.wheel.take_all();
+            pending.extend(state.due.drain(..));
+            pending
         };
         self.changed.set();
         for node in pending {
-            // SAFETY: it was in the wheel, so the service holds it.
+            // SAFETY: it was in the wheel, or about to be run, so the service holds it.
             unsafe { self.cancel_taken(node) };
         }
     }
@@ -366,11 +407,6 @@ impl Drop for Service {
 fn next_deadline(last: u64, period: u64, now: u64) -> u64 {
     let missed = now.saturating_sub(last) / period;
     last.saturating_add(period.saturating_mul(missed + 1))
-}
-
-/// Whether the calling thread is running this timer's function.
-pub(super) fn is_running_here(node: NonNull<Header>) -> bool {
-    core::ptr::eq(thread::timer(), node.as_ptr().cast())
 }
 
 pub(super) use node::{Begin, every, once};

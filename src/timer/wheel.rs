@@ -26,9 +26,10 @@
 //! 4. In a slot, timers with the same deadline stand in the order in which they came.
 //!
 //! When the first slot's `earliest` is due, `base` goes there. If that slot is at a higher level, its timers are put where they belong now: lower, since they agree with
-//! `base` in that digit. So each is moved seven times at most, and mostly never.
+//! `base` in that digit. So each is moved seven times at most, and mostly once or twice, or never if it is cancelled.
 
 use core::ptr::{self, NonNull};
+use std::collections::VecDeque;
 
 use super::node::Header;
 
@@ -213,62 +214,35 @@ impl Wheel {
         self.first_slot().map(|index| self.slots[index].earliest)
     }
 
-    /// Takes timers out that are due at `now`, so many at most, in the order of their deadlines.
-    ///
-    /// (Where more than `most` fall into one tick, that order holds among those taken together. With the same deadline it always is the order in which
-    /// they came.)
-    pub(super) fn take_due(&mut self, now: u64, most: usize, due: &mut Vec<NonNull<Header>>) {
-        due.clear();
+    /// Takes timers out that are due at `now`, in the order of their deadlines: those of a tick together, and no further tick when there are `most`.
+    pub(super) fn take_due(&mut self, now: u64, most: usize, due: &mut VecDeque<NonNull<Header>>) {
         while due.len() < most
             && let Some(index) = self.first_slot()
             && self.slots[index].earliest <= now
         {
-            let Slot { first, last, earliest } = self.slots[index];
+            let Slot { first, earliest, .. } = self.slots[index];
             self.base = self.base.max(tick(earliest));
+            // What is due is taken from a tick only. From a higher level all go to lower ones first, so that they come in their order.
             let is_a_tick = index < SLOTS;
-            let mut rest = first;
+            let taken = due.len();
+            let mut next = first;
             self.vacate(index);
             // SAFETY: the timers of a slot are valid, and all places are ours.
             unsafe {
-                while let Some(node) = NonNull::new(rest) {
-                    if is_a_tick && due.len() == most {
-                        self.put_back(index, node, last, earliest);
-                        break;
-                    }
+                while let Some(node) = NonNull::new(next) {
                     let place = Wheel::place(node);
-                    rest = place.next;
-                    if place.deadline <= now && due.len() < most {
+                    next = place.next;
+                    if is_a_tick && place.deadline <= now {
                         *Wheel::slot(node) = NOWHERE;
                         self.len -= 1;
-                        due.push(node);
+                        due.push_back(node);
                     } else {
                         self.link(node);
                     }
                 }
+                due.make_contiguous()[taken..].sort_by_key(|node| Wheel::place(*node).deadline);
             }
         }
-        // SAFETY: as above.
-        due.sort_by_key(|node| unsafe { Wheel::place(*node).deadline });
-    }
-
-    /// Puts the rest of a tick's list, from `node` to `last`, behind those of it that were put back before.
-    ///
-    /// # Safety
-    ///
-    /// As for `insert`; the rest is that of this slot.
-    unsafe fn put_back(&mut self, index: usize, node: NonNull<Header>, last: *mut Header, earliest: u64) {
-        let slot = &mut self.slots[index];
-        // SAFETY: the timers of a slot are valid, and all places are ours.
-        unsafe {
-            Wheel::place(node).prev = slot.last;
-            match NonNull::new(slot.last) {
-                Some(before) => Wheel::place(before).next = node.as_ptr(),
-                None => slot.first = node.as_ptr(),
-            }
-        }
-        slot.last = last;
-        slot.earliest = earliest;
-        self.occupied[index / SLOTS] |= 1 << (index % SLOTS);
     }
 
     /// Takes all out.

@@ -17,9 +17,9 @@ pub fn spawn(_name: String, body: impl FnOnce() + Send + 'static) -> std::io::Re
     Ok(loom::thread::spawn(body))
 }
 
-/// Whether the thread behind this handle is the calling one. loom drops thread-locals as part of the thread, where this is asked.
-pub fn is_current(_thread: &JoinHandle<()>) -> bool {
-    false
+/// Whether the thread behind this handle is the calling one.
+pub fn is_current(thread: &JoinHandle<()>) -> bool {
+    thread.thread().id() == loom::thread::current().id()
 }
 
 /// How many threads can run at once: the model takes one at a time, and two are enough to race.
