@@ -10,15 +10,15 @@ mod common;
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{wait_until, within};
 use raddle::{
-    Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, LifoQueue, Lock, OverRelease, PriorityQueue,
-    RLock, Semaphore, TaskDoneTooOften, TryGetError, TryPutError,
+    Barrier, BoundedSemaphore, Condition, Event, JobError, JoinableQueue, LifoQueue, Lock, OverRelease,
+    PoolJoinError, PriorityQueue, RLock, Semaphore, TaskDoneTooOften, TryGetError, TryPutError, WorkPool,
 };
 
 /// A second of the original.
@@ -546,6 +546,157 @@ fn program_15_last_in_first_out_lowest_first_and_no_waiting_for_ever() {
             start_work.set();
             assert_eq!(worker.join().unwrap(), [0, 1, 2, 3]);
         });
+    });
+}
+
+#[test]
+fn program_16_a_hundred_tasks_go_through_a_pool_of_five() {
+    within(|| {
+        let (pool, inside) = (WorkPool::new(5), Inside::default());
+        let (all_five, done) = (Event::new(), AtomicUsize::new(0));
+        pool.scope(|scope| {
+            for _ in 0..100 {
+                scope.spawn(|| {
+                    inside.enter();
+                    // The first five meet; those after them find that it has happened.
+                    if inside.most.load(Ordering::Relaxed) == 5 {
+                        all_five.set();
+                    }
+                    all_five.wait();
+                    thread::sleep(SECOND / 20);
+                    done.fetch_add(1, Ordering::Relaxed);
+                    inside.leave();
+                });
+            }
+        });
+        assert_eq!((inside.most.into_inner(), done.into_inner()), (5, 100));
+    });
+}
+
+#[test]
+fn program_17_threads_are_made_as_needed_and_the_callback_hears_of_success_and_failure() {
+    /// What the callback was told of each task: success and result, as the original has it.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<(bool, String)>>>);
+
+    impl Told {
+        fn callback(&self) -> impl FnOnce(Result<&usize, &JobError>) + Send + 'static {
+            let told = self.clone();
+            move |result| {
+                let line = match result {
+                    Ok(result) => (true, result.to_string()),
+                    Err(error) => (false, error.message().unwrap_or("cancelled").to_owned()),
+                };
+                told.0.lock().unwrap().push(line);
+            }
+        }
+
+        fn sorted(&self) -> Vec<(bool, String)> {
+            let mut lines = self.0.lock().unwrap().clone();
+            lines.sort();
+            lines
+        }
+    }
+
+    within(|| {
+        let told = Told::default();
+        let pool = WorkPool::builder().workers(5).lazy_start(true).build().unwrap();
+        assert_eq!(pool.workers(), 0);
+        // One after the other: one thread is enough, and the list of the idle has it.
+        for task in 0..10 {
+            pool.apply_async_with(move || task, told.callback()).join().unwrap();
+            wait_until("the thread is idle", || pool.idle() == pool.workers());
+        }
+        assert_eq!(pool.workers(), 1);
+        // Many at once that take their time: as many threads as there may be.
+        let go_on = Arc::new(Event::new());
+        for task in 10..30 {
+            let go_on = Arc::clone(&go_on);
+            let action = move || {
+                go_on.wait();
+                if task == 20 {
+                    std::panic::resume_unwind(Box::new("task 20 fails"));
+                }
+                task
+            };
+            drop(pool.apply_async_with(action, told.callback()));
+        }
+        wait_until("five are at work", || pool.queued() == 15);
+        assert_eq!((pool.workers(), pool.idle()), (5, 0));
+        // `close` runs all.
+        pool.close();
+        go_on.set();
+        pool.join().unwrap();
+        let mut expected: Vec<_> =
+            (0..30).filter(|&task| task != 20).map(|task| (true, task.to_string())).collect();
+        expected.push((false, "task 20 fails".to_owned()));
+        expected.sort();
+        assert_eq!(told.sorted(), expected);
+
+        // `terminate` drops what has not begun.
+        let told = Told::default();
+        let pool = WorkPool::builder().workers(1).lazy_start(true).build().unwrap();
+        let (begun, go_on) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let first = pool.apply_async_with(
+            {
+                let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+                move || {
+                    begun.set();
+                    go_on.wait();
+                    1
+                }
+            },
+            told.callback(),
+        );
+        begun.wait();
+        let rest: Vec<_> = (0..10).map(|task| pool.apply_async_with(move || task, told.callback())).collect();
+        pool.terminate();
+        assert_eq!(told.sorted(), vec![(false, "cancelled".to_owned()); 10]);
+        assert!(rest.into_iter().all(|handle| handle.join().is_err_and(|error| error.is_cancelled())));
+        go_on.set();
+        assert_eq!(first.join().unwrap(), 1);
+        pool.join().unwrap();
+        assert!(told.sorted().contains(&(true, "1".to_owned())));
+    });
+}
+
+#[test]
+fn program_18_apply_apply_async_and_map_and_no_join_before_close() {
+    within(|| {
+        for workers in [3, 5] {
+            let pool = WorkPool::new(workers);
+            // `apply` waits: one after the other.
+            let inside = Inside::default();
+            for task in 0..10 {
+                let result = pool.apply(|| {
+                    inside.enter();
+                    thread::sleep(SECOND / 20);
+                    inside.leave();
+                    task
+                });
+                assert_eq!(result, task);
+            }
+            assert_eq!(inside.most.into_inner(), 1);
+            // `apply_async` does not; the callback adds 100.
+            let plus_100 = Arc::new(Mutex::new(Vec::new()));
+            let handles: Vec<_> = (0..10)
+                .map(|n| {
+                    let plus_100 = Arc::clone(&plus_100);
+                    pool.apply_async_with(move || n, move |n| plus_100.lock().unwrap().push(n.unwrap() + 100))
+                })
+                .collect();
+            let results: Vec<i32> = handles.into_iter().map(|handle| handle.join().unwrap()).collect();
+            assert_eq!(results, (0..10).collect::<Vec<_>>());
+            let mut plus_100 = plus_100.lock().unwrap().clone();
+            plus_100.sort();
+            assert_eq!(plus_100, (100..110).collect::<Vec<_>>());
+            let square = |n: i32| n * n;
+            assert_eq!(pool.map(1..=5, square), [1, 4, 9, 16, 25]);
+            assert_eq!(pool.map_async(1..=5, square).join().unwrap(), [1, 4, 9, 16, 25]);
+            assert_eq!(pool.join(), Err(PoolJoinError::StillOpen));
+            pool.close();
+            assert_eq!(pool.join(), Ok(()));
+        }
     });
 }
 

@@ -197,7 +197,7 @@ impl Report {
         let _ = writeln!(out, "{}: {} {}s a sample, {rounds} rounds", self.name, self.units, self.unit);
         let _ = writeln!(
             out,
-            "  {:<18} {:>12} {:^19}   {:>11} {:^15}",
+            "  {:<21} {:>12} {:^19}   {:>11} {:^15}",
             "",
             format!("ns/{}", self.unit.split(' ').next_back().unwrap_or(self.unit)),
             "[quartiles]",
@@ -205,7 +205,7 @@ impl Report {
             "[quartiles]"
         );
         for (i, outcome) in self.outcomes.iter().enumerate() {
-            let _ = write!(out, "  {:<18}", outcome.name);
+            let _ = write!(out, "  {:<21}", outcome.name);
             if let Some(ns) = outcome.ns() {
                 let digits = digits(ns.median);
                 let Spread { q1, median, q3 } = ns;
@@ -407,7 +407,7 @@ pub fn summary(reports: &[Report]) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "{:<width$}  {:>11}  {:<18} {:>11}  {BASE}'s speed relative to it [quartiles]",
+        "{:<width$}  {:>11}  {:<21} {:>11}  {BASE}'s speed relative to it [quartiles]",
         "workload", "raddle ns", "best peer", "ns"
     );
     for report in reports {
@@ -419,7 +419,7 @@ pub fn summary(reports: &[Report]) -> String {
                 let peer_ns = standing.peer.ns().map_or(f64::NAN, |ns| ns.median);
                 let _ = writeln!(
                     out,
-                    "{base_ns:>11.*}  {:<18} {peer_ns:>11.*}  {median:.2} [{q1:.2} {q3:.2}]{}",
+                    "{base_ns:>11.*}  {:<21} {peer_ns:>11.*}  {median:.2} [{q1:.2} {q3:.2}]{}",
                     digits(base_ns),
                     standing.peer.name,
                     digits(peer_ns),

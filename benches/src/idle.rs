@@ -1,4 +1,5 @@
-//! What a pool costs that has nothing to do: the CPU time and the context switches of this process while one rests in it.
+//! What a pool costs that has nothing to do, and a service with one timer far ahead: the CPU time and the context switches of this
+//! process while one rests in it.
 
 use std::fs;
 use std::io;
@@ -8,35 +9,75 @@ use std::time::Duration;
 use cpu_time::ProcessTime;
 
 use crate::pool::{ours, peers};
+use crate::timer;
+use crate::timer::peers::{Service, Visit};
 
 const WORKERS: usize = 8;
-/// A pool may look for more work for a while after its last job. That is shown apart.
+/// How far ahead the timer is.
+const FAR: Duration = Duration::from_secs(3600);
+/// Some look for more work for a while after their last job. That is shown apart.
 const AFTER_WORK: Duration = Duration::from_millis(100);
 const REST: Duration = Duration::from_secs(2);
 
-/// Measures one pool after the other, and prints a table.
+/// Measures one after the other, and prints a table of the pools, and one of the timers.
 pub fn print() {
-    println!("a pool of {WORKERS} after one job on each worker, then at rest; of the whole process");
+    head(&format!("a pool of {WORKERS} after one job on each worker, then at rest; of the whole process"));
+    row("(no pool)", || ());
+    row("raddle", || ours::open_any(WORKERS));
+    for (name, open) in peers::openers() {
+        row(name, || open(WORKERS));
+    }
+
+    println!();
+    head(&format!("one timer {FAR:?} ahead, after one that has run; of the whole process"));
+    row("(no timer)", || ());
+    timer::peers::each(&mut Timers);
+}
+
+fn head(title: &str) {
+    println!("{title}");
     println!(
-        "{:<20} {:>14} {:>10} {:>14} {:>10}",
+        "{:<21} {:>14} {:>10} {:>14} {:>10}",
         "",
         format!("CPU µs, {AFTER_WORK:?}"),
         "switches",
         format!("CPU µs, {REST:?}"),
         "switches"
     );
-    row("(no pool)", |_| Box::new(()));
-    row("raddle", ours::open_any);
-    for (name, open) in peers::openers() {
-        row(name, open);
+}
+
+/// A row for each service.
+struct Timers;
+
+impl Visit for Timers {
+    fn visit<S: Service>(&mut self) {
+        row(S::NAME, || {
+            let service = timer::measure::open::<S>();
+            let pending = service.within(|| service.arm(FAR, &S::job(timer::measure::nothing)));
+            Armed::<S> { pending: Some(pending), _service: service }
+        });
     }
 }
 
-fn row(name: &str, open: peers::Open) {
-    let pool = open(WORKERS);
+struct Armed<S: Service> {
+    pending: Option<S::Pending>,
+    _service: S,
+}
+
+impl<S: Service> Drop for Armed<S> {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            S::cancel(pending);
+        }
+    }
+}
+
+/// What the process uses while that which `open` returns is there.
+fn row<T>(name: &str, open: impl FnOnce() -> T) {
+    let opened = open();
     let uses = [AFTER_WORK, REST].map(Use::during);
-    drop(pool);
-    print!("{name:<20}");
+    drop(opened);
+    print!("{name:<21}");
     for used in uses {
         let switches = used.switches.map_or_else(|| "-".to_owned(), |switches| switches.to_string());
         print!(" {:>14} {switches:>10}", used.cpu.as_micros());

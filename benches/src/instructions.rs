@@ -2,8 +2,10 @@
 //!
 //! Two runs of different length are subtracted, so that the start and the end of the process are not in the figure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+
+use crate::sibling;
 
 /// The peers that are counted unless others are named.
 const PEERS: [&str; 5] = ["raddle", "crossbeam-channel", "kanal", "flume", "crossfire"];
@@ -23,7 +25,7 @@ pub fn print(peers: &[String]) -> Result<(), String> {
         }
         _ => format!("valgrind does not start: {error}"),
     })?;
-    let lone = lone_binary()?;
+    let lone = sibling::binary("lone")?;
     let peers: Vec<&str> =
         if peers.is_empty() { PEERS.to_vec() } else { peers.iter().map(String::as_str).collect() };
 
@@ -52,30 +54,6 @@ pub fn print(peers: &[String]) -> Result<(), String> {
 
 fn column_name(capacity: &str) -> String {
     if capacity == "unbounded" { capacity.to_owned() } else { format!("cap{capacity}") }
-}
-
-/// The `lone` beside this program. Built afresh if cargo started us, for cargo builds only the program that it runs.
-fn lone_binary() -> Result<PathBuf, String> {
-    let this =
-        std::env::current_exe().map_err(|error| format!("cannot tell where this program is: {error}"))?;
-    let lone = this.with_file_name(format!("lone{}", std::env::consts::EXE_SUFFIX));
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--bin", "lone", "--manifest-path"]).arg(manifest);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        let status = build.status().map_err(|error| format!("cannot start cargo to build lone: {error}"))?;
-        if !status.success() {
-            return Err("cargo could not build lone".to_owned());
-        }
-    }
-    if lone.exists() {
-        Ok(lone)
-    } else {
-        Err(format!("{} is missing; build it: cargo build --release --bins", lone.display()))
-    }
 }
 
 fn collected(lone: &Path, peer: &str, capacity: &str, pairs: u64) -> Result<u64, String> {

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use raddle_benches::harness::{self, BASE, Contender, Effort, Report, Role, Workload};
-use raddle_benches::{idle, instructions, pool, queue};
+use raddle_benches::{idle, instructions, lateness, pool, queue, sibling, timer};
 use serde_json::json;
 
 /// Measures raddle beside its peers, in one process, round by round.
@@ -33,11 +33,17 @@ struct Args {
     #[arg(long)]
     list: bool,
     /// Counts instructions of a lone put and get with valgrind instead of measuring time.
-    #[arg(long, conflicts_with_all = ["only", "quick", "rounds", "json", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "json", "list"])]
     instructions: bool,
-    /// Measures what pools cost that have nothing to do.
-    #[arg(long, conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list", "instructions"])]
+    /// Measures what pools cost that have nothing to do, and services with one timer far ahead.
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list"])]
     idle: bool,
+    /// Measures how late timers run.
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list"])]
+    lateness: bool,
+    /// Counts the bytes that pending timers have on the heap.
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list"])]
+    memory: bool,
 }
 
 fn main() -> ExitCode {
@@ -55,8 +61,16 @@ fn run(args: &Args) -> Result<(), String> {
         idle::print();
         return Ok(());
     }
+    if args.lateness {
+        lateness::print();
+        return Ok(());
+    }
+    if args.memory {
+        return memory();
+    }
     let mut workloads = queue::workloads();
     workloads.extend(pool::workloads());
+    workloads.extend(timer::workloads());
     check_peers(&args.peer, &workloads)?;
     if args.instructions {
         return instructions::print(&args.peer);
@@ -101,6 +115,15 @@ fn run(args: &Args) -> Result<(), String> {
     }
 }
 
+/// Runs the program that counts.
+fn memory() -> Result<(), String> {
+    let status = Command::new(sibling::binary("memory")?).status();
+    match status.map_err(|error| format!("memory does not start: {error}"))? {
+        status if status.success() => Ok(()),
+        status => Err(format!("memory ended with {status}")),
+    }
+}
+
 fn check_peers(peers: &[String], workloads: &[Workload]) -> Result<(), String> {
     let contenders = || workloads.iter().flat_map(|workload| &workload.contenders);
     let Some(peer) = peers.iter().find(|peer| !contenders().any(|contender| contender.is_called(peer)))
@@ -133,16 +156,19 @@ fn chosen(args: &Args, mut workloads: Vec<Workload>) -> Result<Vec<Workload>, St
 /// The peers with their versions, from the lock file that this was built with.
 fn versions() -> Vec<(&'static str, &'static str)> {
     const LOCK: &str = include_str!("../../Cargo.lock");
-    const PEERS: [&str; 10] = [
+    const PEERS: [&str; 13] = [
         "async-channel",
+        "async-io",
         "chili",
         "crossbeam-channel",
         "crossfire",
         "flume",
         "kanal",
         "rayon",
+        "scheduled-thread-pool",
         "thingbuf",
         "threadpool",
+        "timer",
         "tokio",
     ];
     let quoted =

@@ -33,7 +33,8 @@ pub struct Countdown {
 
 impl Countdown {
     /// The calling thread is the one that will wait.
-    fn new(jobs: u64) -> Countdown {
+    #[must_use]
+    pub fn new(jobs: u64) -> Countdown {
         Countdown {
             left: CachePadded::new(AtomicU64::new(jobs)),
             ended: OnceLock::new(),
@@ -50,7 +51,8 @@ impl Countdown {
         }
     }
 
-    fn wait(&self) -> Instant {
+    /// When the last one ran.
+    pub fn wait(&self) -> Instant {
         loop {
             match self.ended.get() {
                 Some(ended) => return *ended,

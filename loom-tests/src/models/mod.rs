@@ -6,6 +6,11 @@ pub mod condition;
 pub mod event;
 pub mod lock;
 pub mod parking;
+pub mod pool;
+pub mod pool_deque;
+pub mod pool_latch;
+pub mod pool_sleep;
+pub mod pool_task;
 pub mod queue;
 pub mod rlock;
 pub mod semaphore;
@@ -56,6 +61,11 @@ pub fn all() -> Vec<Model> {
         event::MODELS,
         barrier::MODELS,
         queue::MODELS,
+        pool_deque::MODELS,
+        pool_sleep::MODELS,
+        pool_latch::MODELS,
+        pool_task::MODELS,
+        pool::MODELS,
     ]
     .concat()
 }
@@ -63,5 +73,5 @@ pub fn all() -> Vec<Model> {
 /// Those that are too large for loom. `tests/models.rs` runs them on real threads.
 #[allow(dead_code, reason = "one of the two packages that this file belongs to does not run them")]
 pub fn stress_only() -> Vec<Model> {
-    [barrier::STRESS_ONLY, queue::STRESS_ONLY].concat()
+    [barrier::STRESS_ONLY, queue::STRESS_ONLY, pool::STRESS_ONLY].concat()
 }

@@ -226,10 +226,10 @@ queue!(PriorityQueue);
 
 /// Counts how many things there are. No step of the model: it is only looked at when all threads have ended.
 #[derive(Clone, Default)]
-struct Tally(std::sync::Arc<AtomicIsize>);
+pub(super) struct Tally(std::sync::Arc<AtomicIsize>);
 
 impl Tally {
-    fn thing(&self, number: u32) -> Thing {
+    pub(super) fn thing(&self, number: u32) -> Thing {
         self.0.fetch_add(1, Ordering::Relaxed);
         let data = Data::new(0);
         data.with_mut(|data| *data = number);
@@ -237,13 +237,13 @@ impl Tally {
     }
 
     /// Every thing was dropped, and once.
-    fn check(&self) {
+    pub(super) fn check(&self) {
         assert_eq!(self.0.load(Ordering::Relaxed), 0, "things left, or dropped twice");
     }
 }
 
 /// An item with data in it that its putter wrote.
-struct Thing {
+pub(super) struct Thing {
     number: u32,
     data: Data<u32>,
     tally: Tally,
@@ -251,7 +251,7 @@ struct Thing {
 
 impl Thing {
     /// Looks at the data, which loom only allows to who comes after the putter, and says which thing it is.
-    fn number(self) -> u32 {
+    pub(super) fn number(self) -> u32 {
         self.data.with_mut(|data| assert_eq!(core::mem::take(data), self.number));
         self.number
     }
