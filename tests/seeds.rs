@@ -390,6 +390,46 @@ fn program_10_those_come_out_whose_predicate_holds() {
 }
 
 #[test]
+fn program_11_hello_after_a_second_once_and_not_if_cancelled_before() {
+    within(|| {
+        let hellos = Arc::new(Mutex::new(Vec::new()));
+        let hello = || {
+            let hellos = Arc::clone(&hellos);
+            move || hellos.lock().unwrap().push(Instant::now())
+        };
+        // As typed in Python: made, started, joined.
+        let timer = Timer::new(SECOND, hello());
+        let start = Instant::now();
+        timer.start().unwrap();
+        timer.join();
+        assert_eq!(timer.start(), Err(TimerStartError::Started), "threads can only be started once");
+        assert_eq!(hellos.lock().unwrap().len(), 1, "once");
+        assert!(hellos.lock().unwrap()[0] - start >= SECOND, "not early");
+
+        // Cancelled before: never. (If this thread was held up for so long that it was too late, cancel says so.)
+        let timer = Timer::after(100 * SECOND, hello());
+        let cancelled = timer.cancel();
+        timer.join();
+        thread::sleep(2 * SECOND);
+        assert_eq!(hellos.lock().unwrap().len(), 1 + usize::from(!cancelled));
+
+        // Every second, until it is told to stop.
+        hellos.lock().unwrap().clear();
+        let start = Instant::now();
+        let timer = Timer::every(SECOND, hello());
+        wait_until("it has said hello three times", || hellos.lock().unwrap().len() >= 3);
+        timer.cancel();
+        timer.join();
+        let said = hellos.lock().unwrap().clone();
+        for (index, hello) in said.iter().enumerate() {
+            assert!(*hello - start >= (index as u32 + 1) * SECOND, "not early");
+        }
+        thread::sleep(2 * SECOND);
+        assert_eq!(hellos.lock().unwrap().len(), said.len(), "not after it was cancelled");
+    });
+}
+
+#[test]
 fn program_12_a_producer_faster_than_its_consumers_blocks_at_ten_buns() {
     within(|| {
         const BUNS: usize = 100;

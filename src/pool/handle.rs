@@ -94,7 +94,7 @@ impl<R> JobHandle<R> {
 
     /// Waits for the job and takes its result; `None` if the deadline has passed before.
     pub fn join_until(&self, deadline: Instant) -> Option<Result<R, JobError>> {
-        self.join_deadline(Deadline::At(deadline))
+        self.join_deadline(Deadline::At(deadline).or_now())
     }
 
     fn join_deadline(&self, deadline: Deadline) -> Option<Result<R, JobError>> {
@@ -141,7 +141,7 @@ impl<R> JobHandle<R> {
 
     /// Waits for the job, and says whether it is finished; false if the deadline has passed before.
     pub fn wait_until(&self, deadline: Instant) -> bool {
-        self.wait_deadline(Deadline::At(deadline))
+        self.wait_deadline(Deadline::At(deadline).or_now())
     }
 
     /// Whether the job is finished: it has returned or panicked and its callbacks have returned, or it was cancelled.
@@ -169,6 +169,8 @@ impl<R> JobHandle<R> {
     ///
     /// `f` gets [`JobError::Taken`] if the result was taken before. A panic in `f` goes to the pool's panic hook when a worker calls it, and to
     /// the caller of this if it is called here. While it is called here, others who want the result wait for that.
+    ///
+    /// (Write the closure in place: one that was bound to a name before has lost the "for any lifetime" of its argument.)
     #[doc(alias = "add_done_callback")]
     pub fn on_done(&self, f: impl FnOnce(Result<&R, &JobError>) + Send + 'static) {
         let Err(f) = self.core().add_callback(Box::new(f)) else { return };

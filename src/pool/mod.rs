@@ -331,7 +331,8 @@ impl WorkPool {
     /// # Panics
     ///
     /// With what the first call that panicked did so with, when all chunks are done: a panic ends its own chunk only. Or if the pool is closed and
-    /// the caller is none of its workers, or is terminated before all chunks have begun.
+    /// the caller is none of its workers, or is terminated before all chunks have begun. (An item whose destructor panics while its chunk unwinds
+    /// aborts the process, as in a `Vec`.)
     pub fn map<T, R, F>(&self, items: impl IntoIterator<Item = T>, f: F) -> Vec<R>
     where
         T: Send,

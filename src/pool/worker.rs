@@ -312,14 +312,18 @@ impl Worker {
     /// What a thread of the pool does.
     fn run(shared: Arc<Shared>, seat: usize) {
         let worker = Worker { shared, seat, ticks: Cell::new(0), random: Cell::new(seat as u32 + 1) };
-        if let Err(payload) = worker.init() {
+        // It is a worker in its init already: what that asks of the pool is not waited for, but done there.
+        thread::set_worker((&raw const worker).cast());
+        let init = worker.init();
+        if init.is_ok() {
+            worker.work();
+        }
+        thread::set_worker(core::ptr::null());
+        if let Err(payload) = init {
             worker.hook().report(payload);
             worker.shared.lost_worker(seat);
             return;
         }
-        thread::set_worker((&raw const worker).cast());
-        worker.work();
-        thread::set_worker(core::ptr::null());
         if worker.shared.sleep.left() {
             worker.shared.ended.set();
         }
