@@ -1,5 +1,5 @@
-//! What a pool costs that has nothing to do, and a service with one timer far ahead: the CPU time and the context switches of this
-//! process while one rests in it.
+//! What a pool costs that has nothing to do, and a service with one timer far ahead: the CPU time and the
+//! context switches of this process while one rests in it.
 
 use std::fs;
 use std::io;
