@@ -52,6 +52,13 @@ pub(crate) struct Polling {
     pub(crate) looks: u32,
     /// ... with so many pauses before each. (A pause takes 10 to 40 nanoseconds.)
     pub(crate) pauses: u32,
+    /// So many looks follow, with the processor offered to others before each.
+    pub(crate) yields: u32,
+}
+
+impl Polling {
+    /// How often the processor is offered, as a rule.
+    pub(crate) const YIELDS: u32 = 10;
 }
 
 /// One thread's polling in one call.
@@ -62,9 +69,6 @@ pub(crate) struct Poll {
 }
 
 impl Poll {
-    /// So many looks follow, with the processor offered to others before each.
-    const YIELDS: u32 = 10;
-
     pub(crate) const fn new(polling: Polling) -> Poll {
         Poll { polling, step: 0 }
     }
@@ -74,7 +78,7 @@ impl Poll {
         if SPIN_STEPS == 0 {
             return false;
         }
-        while self.step < self.polling.looks + Poll::YIELDS {
+        while self.step < self.polling.looks + self.polling.yields {
             self.step += 1;
             if self.step <= self.polling.looks {
                 for _ in 0..self.polling.pauses {

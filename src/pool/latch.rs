@@ -165,5 +165,6 @@ impl Latch {
     }
 }
 
-/// How those who wait for a job look whether it is done, before they park.
-pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4 };
+/// How those who wait for a job look whether it is done, and workers whether there is one, before they park. Without offering the processor to others: beside busy threads that
+/// costs a time slice, and one who is parked is woken at once.
+pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4, yields: 0 };

@@ -211,7 +211,7 @@ impl<T> Store for List<T> {
     /// Seldom: a look is one at the word that putters move, and slows them down; and a getter that is as fast as the putters does better to
     /// let some items come together.
     fn polling(&self) -> Polling {
-        Polling { looks: 4, pauses: 64 }
+        Polling { looks: 4, pauses: 64, yields: Polling::YIELDS }
     }
 
     #[inline]

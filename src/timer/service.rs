@@ -256,7 +256,7 @@ impl Service {
     ///
     /// ```text
     /// loop
-    ///     take out of the wheel what is due     and run it
+    ///     take out of the wheel what is due     and run the first of it
     ///     nothing? sleep                        until the next deadline, or something earlier comes
     /// ```
     fn run(self: Arc<Self>) {
@@ -279,6 +279,9 @@ impl Service {
                 drop(state);
                 // SAFETY: it was in the wheel, so the service holds it.
                 unsafe { self.fire(node) };
+                continue;
+            }
+            if state.wheel.is_moving() {
                 continue;
             }
             let next = state.wheel.next_deadline();

@@ -26,7 +26,9 @@
 //! 4. In a slot, timers with the same deadline stand in the order in which they came.
 //!
 //! When the first slot's `earliest` is due, `base` goes there. If that slot is at a higher level, its timers are put where they belong now: lower, since they agree with
-//! `base` in that digit. So each is moved seven times at most, and mostly once or twice, or never if it is cancelled.
+//! `base` in that digit. So each is moved seven times at most, and mostly once or twice, or never if it is cancelled. A slot may hold a million of them: so this is done in
+//! portions, between which others get at the wheel. While it goes on (`moving` names the slot) nothing is taken out, and nothing new comes into that slot, since `base` has
+//! its digit.
 
 use core::ptr::{self, NonNull};
 use std::collections::VecDeque;
@@ -39,6 +41,9 @@ const DIGIT_BITS: u32 = 6;
 /// Eight digits of six bits, and sixteen for the tick: all 64.
 const LEVELS: usize = 8;
 const SLOTS: usize = 1 << DIGIT_BITS;
+
+/// So many timers are moved from a slot to lower ones before others get at the wheel: that takes some 20 µs.
+const PORTION: usize = 1024;
 
 const _: () = assert!(TICK_SHIFT + LEVELS as u32 * DIGIT_BITS == u64::BITS);
 
@@ -80,6 +85,8 @@ pub(super) struct Wheel {
     /// Level by level, a bit for each slot that has something.
     occupied: [u64; LEVELS],
     slots: Box<[Slot]>,
+    /// The slot, no longer in `occupied`, whose timers are being moved to lower levels.
+    moving: Option<usize>,
     len: usize,
 }
 
@@ -92,6 +99,7 @@ impl Wheel {
             base: 0,
             occupied: [0; LEVELS],
             slots: vec![EMPTY; LEVELS * SLOTS].into_boxed_slice(),
+            moving: None,
             len: 0,
         }
     }
@@ -201,6 +209,33 @@ impl Wheel {
     fn vacate(&mut self, index: usize) {
         self.slots[index] = EMPTY;
         self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
+        if self.moving == Some(index) {
+            self.moving = None;
+        }
+    }
+
+    /// Whether there is more to be moved before anything can be taken out.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moving.is_some()
+    }
+
+    /// Moves timers from the slot `moving` to where they belong now; so many at most.
+    fn move_down(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(index) = self.moving else { return };
+            let first =
+                NonNull::new(self.slots[index].first).expect("raddle: a slot that is moved has something");
+            // SAFETY: the timers of a slot are valid, and all places are ours.
+            unsafe {
+                let next = Wheel::place(first).next;
+                self.slots[index].first = next;
+                match NonNull::new(next) {
+                    Some(next) => Wheel::place(next).prev = ptr::null_mut(),
+                    None => self.vacate(index),
+                }
+                self.link(first);
+            }
+        }
     }
 
     /// The slot with the next timer of all.
@@ -214,41 +249,56 @@ impl Wheel {
         self.first_slot().map(|index| self.slots[index].earliest)
     }
 
-    /// Takes timers out that are due at `now`, in the order of their deadlines: those of a tick together, and no further tick when there are `most`.
+    /// Takes timers out that are due at `now`, in the order of their deadlines: those of a tick together, and no further tick when there are `most`. Or none yet, if it
+    /// [is moving](Self::is_moving) then.
     pub(super) fn take_due(&mut self, now: u64, most: usize, due: &mut VecDeque<NonNull<Header>>) {
-        while due.len() < most
-            && let Some(index) = self.first_slot()
-            && self.slots[index].earliest <= now
-        {
-            let Slot { first, earliest, .. } = self.slots[index];
-            self.base = self.base.max(tick(earliest));
-            // What is due is taken from a tick only. From a higher level all go to lower ones first, so that they come in their order.
-            let is_a_tick = index < SLOTS;
-            let taken = due.len();
-            let mut next = first;
-            self.vacate(index);
-            // SAFETY: the timers of a slot are valid, and all places are ours.
-            unsafe {
-                while let Some(node) = NonNull::new(next) {
-                    let place = Wheel::place(node);
-                    next = place.next;
-                    if is_a_tick && place.deadline <= now {
-                        *Wheel::slot(node) = NOWHERE;
-                        self.len -= 1;
-                        due.push_back(node);
-                    } else {
-                        self.link(node);
-                    }
-                }
-                due.make_contiguous()[taken..].sort_by_key(|node| Wheel::place(*node).deadline);
+        while due.len() < most {
+            self.move_down(PORTION);
+            if self.is_moving() {
+                return;
             }
+            let Some(index) = self.first_slot() else { return };
+            let Slot { first, earliest, .. } = self.slots[index];
+            if earliest > now {
+                return;
+            }
+            self.base = self.base.max(tick(earliest));
+            if index < SLOTS {
+                self.vacate(index);
+                self.take_tick(first, now, due);
+            } else {
+                // What is due is taken from a tick only: so that they come in their order, all go to lower levels first.
+                self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
+                self.moving = Some(index);
+            }
+        }
+    }
+
+    /// Takes out what is due of a tick's timers, from `first` on, and puts the others back.
+    fn take_tick(&mut self, first: *mut Header, now: u64, due: &mut VecDeque<NonNull<Header>>) {
+        let taken = due.len();
+        let mut next = first;
+        // SAFETY: the timers of a slot are valid, and all places are ours.
+        unsafe {
+            while let Some(node) = NonNull::new(next) {
+                let place = Wheel::place(node);
+                next = place.next;
+                if place.deadline <= now {
+                    *Wheel::slot(node) = NOWHERE;
+                    self.len -= 1;
+                    due.push_back(node);
+                } else {
+                    self.link(node);
+                }
+            }
+            due.make_contiguous()[taken..].sort_by_key(|node| Wheel::place(*node).deadline);
         }
     }
 
     /// Takes all out.
     pub(super) fn take_all(&mut self) -> Vec<NonNull<Header>> {
         let mut all = Vec::with_capacity(self.len);
-        while let Some(index) = self.first_slot() {
+        while let Some(index) = self.moving.or_else(|| self.first_slot()) {
             let mut next = self.slots[index].first;
             self.vacate(index);
             while let Some(node) = NonNull::new(next) {

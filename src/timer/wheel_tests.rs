@@ -348,6 +348,7 @@ fn after_a_long_idle_time_it_starts_where_the_clock_is() {
     for n in (0..200).rev() {
         both.insert((1 << 60) + n * 1000);
     }
+    assert_eq!(both.wheel.base, tick(1 << 60), "or all would be in one coarse slot");
     both.check_slots();
     assert_eq!(both.wheel.next_deadline(), Some(1 << 60));
     let (order, in_vain) = both.run_out(64);
