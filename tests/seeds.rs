@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use common::{wait_until, within};
 use raddle::{
     Barrier, BoundedSemaphore, Condition, Event, JobError, JoinableQueue, LifoQueue, Lock, OverRelease,
-    PoolJoinError, PriorityQueue, RLock, Semaphore, TaskDoneTooOften, TryGetError, TryPutError, WorkPool,
+    PoolJoinError, PriorityQueue, RLock, Semaphore, TaskDoneTooOften, Timer, TimerStartError, TryGetError,
+    TryPutError, WorkPool,
 };
 
 /// A second of the original.

@@ -56,7 +56,7 @@ use service::{Begin, Service};
 ///
 /// Never early. How late depends on the system, and on the functions of other timers: they run one after the other, in the order of their deadlines (with the same
 /// deadline, in the order in which they were started), so one that takes long delays those behind it. Changes of the wall clock do not matter. A delay of zero runs at once,
-/// in the service's thread; one that is too long for the clock (584 years) never does.
+/// in the service's thread; one that is too long for the clock (584 years) never does, and keeps its function until it is cancelled or the service is shut down.
 ///
 /// # Panics
 ///
@@ -288,7 +288,8 @@ impl Timers {
         Timer { node: service::once(delay, f, Begin::Fresh), service: Some(Arc::clone(&self.service)) }
     }
 
-    /// As [`Timer::after`], in this service. If that is shut down, the timer is cancelled.
+    /// As [`Timer::after`], in this service. If that is shut down, the timer is cancelled: it is finished at once, and does not run. ([`timer`](Self::timer) and `start` return
+    /// that as an error.)
     ///
     /// # Panics
     ///

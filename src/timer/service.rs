@@ -340,11 +340,12 @@ impl Service {
             let running = Running { node, service: Arc::as_ptr(self) };
             let outer = thread::set_timer((&raw const running).cast());
             let period = Header::run(node, self.hook());
-            thread::set_timer(outer);
-            let Some(period) = period else { return Header::end(node, SERVICE) };
-            if !node.as_ref().release() {
-                return self.end_unrun(node);
+            let is_over = period.is_none() || !node.as_ref().release();
+            if is_over && period.is_some() {
+                Header::drop_function(node, self.hook());
             }
+            thread::set_timer(outer);
+            let (Some(period), false) = (period, is_over) else { return Header::end(node, SERVICE) };
             let now = self.now();
             // The thread is there, or the service is shut down: there is nothing to fail. (With a pool too: the thread has brought us here.)
             let _ = self.arm(node, |last| next_deadline(last, period, now), now);

@@ -14,6 +14,7 @@ pub mod pool_task;
 pub mod queue;
 pub mod rlock;
 pub mod semaphore;
+pub mod timer;
 
 /// One model.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Model> {
         pool_latch::MODELS,
         pool_task::MODELS,
         pool::MODELS,
+        timer::MODELS,
     ]
     .concat()
 }
@@ -73,5 +75,5 @@ pub fn all() -> Vec<Model> {
 /// Those that are too large for loom. `tests/models.rs` runs them on real threads.
 #[allow(dead_code, reason = "one of the two packages that this file belongs to does not run them")]
 pub fn stress_only() -> Vec<Model> {
-    [barrier::STRESS_ONLY, queue::STRESS_ONLY, pool::STRESS_ONLY].concat()
+    [barrier::STRESS_ONLY, queue::STRESS_ONLY, pool::STRESS_ONLY, timer::STRESS_ONLY].concat()
 }

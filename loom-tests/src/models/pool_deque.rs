@@ -1,0 +1,230 @@
+//! The deque of a pool's worker: each item is taken once, by one who sees all that was written before it was pushed.
+//!
+//! Under the model the first buffer has 2 slots, so that it grows. (On real threads it has 64, and these models do not fill it.)
+
+use core::ptr::NonNull;
+
+use super::{Model, bounded, exhaustive};
+use crate::world::{Arc, Data, JoinHandle, spawn};
+use raddle::pool::deque::{Deque, Steal};
+
+/// The models of this file.
+pub const MODELS: &[Model] = &[
+    exhaustive("deque_empty", 24, empty),
+    exhaustive("deque_last_item", 4216, last_item),
+    bounded("deque_last_item_twice", 4, 28_882, last_item_twice),
+    bounded("deque_two_items", 4, 22_428, two_items),
+    bounded("deque_pop_if", 4, 40_885, pop_if),
+    bounded("deque_grows", 4, 14_286, grows),
+    exhaustive("deque_grows_for_a_thief", 59_233, grows_for_a_thief),
+    bounded("deque_slot_again", 5, 27_690, slot_again),
+    bounded("deque_slot_again_for_a_slow_thief", 5, 15_752, slot_again_for_a_slow_thief),
+    bounded("deque_two_thieves", 3, 14_095, two_thieves),
+    bounded("deque_two_thieves_two_items", 3, 75_776, two_thieves_two_items),
+];
+
+/// A deque, and things that can be put into it. The item at place n is the number 2 to the n.
+struct Bag {
+    deque: Deque<Data<u32>>,
+    items: [Data<u32>; 4],
+}
+
+impl Bag {
+    fn new() -> Arc<Bag> {
+        Arc::new(Bag { deque: Deque::new(), items: [(); 4].map(|()| Data::new(0)) })
+    }
+
+    /// Writes an item, and pushes it. For the owner.
+    fn push(&self, place: usize) {
+        let item = &self.items[place];
+        item.with_mut(|data| *data = 1 << place);
+        // SAFETY: in each model one thread is the owner.
+        unsafe { self.deque.push(NonNull::from(item)) };
+    }
+
+    /// Takes the newest item: its number, or 0. For the owner.
+    fn pop(&self) -> u32 {
+        // SAFETY: in each model one thread is the owner.
+        unsafe { self.deque.pop() }.map_or(0, taken)
+    }
+
+    /// Takes the item at this place, if it is the newest: its number, or 0. For the owner.
+    fn pop_if(&self, place: usize) -> u32 {
+        let item = NonNull::from(&self.items[place]);
+        // SAFETY: in each model one thread is the owner.
+        if unsafe { self.deque.pop_if(item) } { taken(item) } else { 0 }
+    }
+
+    /// Takes the oldest item: its number, or 0 if there was none or another was faster.
+    fn steal(&self) -> u32 {
+        match self.deque.steal() {
+            Steal::Got(item) => taken(item),
+            Steal::Empty | Steal::Lost => 0,
+        }
+    }
+
+    /// Pops what is left: the sum. For the owner.
+    fn rest(&self) -> u32 {
+        let mut sum = 0;
+        loop {
+            match self.pop() {
+                0 => return sum,
+                number => sum += number,
+            }
+        }
+    }
+
+    /// The same, when nobody else is there, by what a thief does.
+    fn rest_by_steals(&self) -> u32 {
+        let mut sum = 0;
+        loop {
+            match self.steal() {
+                0 => return sum,
+                number => sum += number,
+            }
+        }
+    }
+
+    fn thief(self: &Arc<Bag>, steals: usize) -> JoinHandle<u32> {
+        let bag = Arc::clone(self);
+        spawn(move || (0..steals).map(|_| bag.steal()).sum())
+    }
+}
+
+/// Whoever has an item looks at its data, which loom only allows to who comes after the owner, and finds that nobody has before.
+fn taken(item: NonNull<Data<u32>>) -> u32 {
+    // SAFETY: the bag is there until all threads have ended.
+    unsafe { item.as_ref() }.with_mut(|data| {
+        assert_ne!(*data, 0, "taken twice");
+        core::mem::take(data)
+    })
+}
+
+/// The owner pops before there is anything, and after; a thief comes when it likes.
+fn empty() {
+    let bag = Bag::new();
+    let thief = bag.thief(1);
+    assert_eq!(bag.pop(), 0);
+    bag.push(0);
+    let stolen = thief.join().unwrap();
+    assert_eq!(stolen + bag.steal(), 1);
+    assert_eq!(bag.steal(), 0);
+    assert!(bag.deque.is_empty());
+}
+
+/// One item, which the owner pops and a thief steals.
+fn last_item() {
+    let bag = Bag::new();
+    let thief = bag.thief(1);
+    bag.push(0);
+    let popped = bag.pop();
+    // Whatever has become of the item, there is none.
+    assert_eq!(bag.pop(), 0);
+    let stolen = thief.join().unwrap();
+    assert_eq!(popped + stolen, 1);
+    assert!(bag.deque.is_empty());
+}
+
+/// The owner pushes and pops again after that, without having seen what the thief did.
+fn last_item_twice() {
+    let bag = Bag::new();
+    bag.push(0);
+    let thief = bag.thief(2);
+    let mut sum = bag.pop();
+    bag.push(1);
+    sum += bag.pop();
+    assert_eq!(sum + thief.join().unwrap(), 3);
+    assert!(bag.deque.is_empty());
+}
+
+/// Two items for the owner and a thief who steals twice. This is what the fences are for: the owner pops the second item without a
+/// compare-and-swap, if it has not seen that the first is gone.
+fn two_items() {
+    let bag = Bag::new();
+    let thief = bag.thief(2);
+    bag.push(0);
+    bag.push(1);
+    let sum = bag.pop() + bag.pop();
+    assert_eq!(sum + thief.join().unwrap() + bag.rest(), 3);
+    assert!(bag.deque.is_empty());
+}
+
+/// The owner takes an item back, if a thief has not: the newest only.
+fn pop_if() {
+    let bag = Bag::new();
+    bag.push(0);
+    let thief = bag.thief(2);
+    bag.push(1);
+    assert_eq!(bag.pop_if(0), 0);
+    let mut sum = bag.pop_if(1);
+    sum += bag.pop_if(0);
+    assert_eq!(sum + thief.join().unwrap() + bag.rest(), 3);
+}
+
+/// The buffer is full, and a thief is reading in it, when the owner replaces it.
+fn grows() {
+    let bag = Bag::new();
+    bag.push(0);
+    bag.push(1);
+    let thief = bag.thief(2);
+    bag.push(2);
+    let popped = bag.pop();
+    assert_eq!(popped + thief.join().unwrap() + bag.rest(), 7);
+}
+
+/// A thief goes on from the old buffer to the new one.
+fn grows_for_a_thief() {
+    let bag = Bag::new();
+    bag.push(0);
+    bag.push(1);
+    let thief = bag.thief(3);
+    bag.push(2);
+    let stolen = thief.join().unwrap();
+    assert_eq!(stolen + bag.rest_by_steals(), 7);
+}
+
+/// A thief makes room for an item that is written to the slot that it has read; or it comes too late, and the buffer grows.
+fn slot_again() {
+    let bag = Bag::new();
+    bag.push(0);
+    bag.push(1);
+    let thief = bag.thief(1);
+    bag.push(2);
+    bag.push(3);
+    let popped = bag.pop() + bag.pop();
+    assert_eq!(popped + thief.join().unwrap() + bag.rest(), 15);
+}
+
+/// The owner itself steals the oldest and writes its slot anew, while a thief may still be about to read that.
+fn slot_again_for_a_slow_thief() {
+    let bag = Bag::new();
+    bag.push(0);
+    bag.push(1);
+    let thief = bag.thief(1);
+    let mut sum = bag.steal();
+    bag.push(2);
+    sum += bag.pop();
+    assert_eq!(sum + thief.join().unwrap() + bag.rest(), 7);
+}
+
+/// The last item, for the owner and two thieves.
+fn two_thieves() {
+    let bag = Bag::new();
+    let thieves = [bag.thief(1), bag.thief(1)];
+    bag.push(0);
+    let popped = bag.pop();
+    let stolen: u32 = thieves.into_iter().map(|thief| thief.join().unwrap()).sum();
+    assert_eq!(popped + stolen, 1);
+    assert!(bag.deque.is_empty());
+}
+
+/// Two items, for the owner and two thieves.
+fn two_thieves_two_items() {
+    let bag = Bag::new();
+    let thieves = [bag.thief(1), bag.thief(1)];
+    bag.push(0);
+    bag.push(1);
+    let popped = bag.pop() + bag.pop();
+    let stolen: u32 = thieves.into_iter().map(|thief| thief.join().unwrap()).sum();
+    assert_eq!(popped + stolen + bag.rest(), 3);
+}

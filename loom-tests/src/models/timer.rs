@@ -1,0 +1,251 @@
+//! `Timers`: each function runs or is dropped, once, and `cancel` tells which; nobody waits for ever.
+//!
+//! There is no clock: a deadline may pass at any moment from when the service's thread waits for it. So a wake-up for an earlier deadline is not missed
+//! here; one for a timer that comes while nothing is pending is.
+
+use super::queue::Tally;
+use super::{Model, bounded};
+use crate::world::{Arc, Data, Duration, some_time, spawn};
+use raddle::{Timer, TimerStartError, Timers};
+
+/// The models of this file.
+pub const MODELS: &[Model] = &[
+    bounded("timer_fires", 4, 16_686, fires),
+    bounded("timer_fires_again_later", 3, 71_480, fires_again_later),
+    bounded("timer_cancel", 4, 16_123, cancel),
+    bounded("timer_cancel_and_drop", 4, 15_302, cancel_and_drop),
+    bounded("timer_dropped_handle", 4, 19_471, dropped_handle),
+    bounded("timer_join_timeout", 3, 13_700, join_timeout),
+    bounded("timer_shutdown", 3, 10_800, shutdown),
+    bounded("timer_every_cancel", 4, 21_023, every_cancel),
+    bounded("timer_service_dropped_by_its_timer", 4, 2_341, service_dropped_by_its_timer),
+    bounded("timer_shutdown_and_insert", 3, 27_028, shutdown_and_insert),
+    bounded("timer_start_and_cancel", 4, 27_632, start_and_cancel),
+    bounded("timer_cancel_by_two", 3, 18_734, cancel_by_two),
+];
+
+/// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in
+/// other models.
+pub const STRESS_ONLY: &[Model] = &[bounded("timer_two", 3, 1, two)];
+
+/// A timer that leaves a note of having run, and a thing whose drops are counted.
+fn noting(timers: &Timers, tally: &Tally, ran: &Arc<Data<u32>>) -> Timer {
+    let thing = tally.thing(1);
+    let ran = Arc::clone(ran);
+    timers.after(some_time(), move || {
+        ran.with_mut(|ran| *ran += thing.number());
+    })
+}
+
+/// What the function has written is seen by who joins.
+fn fires() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = noting(&timers, &tally, &ran);
+    timer.join();
+    assert!(timer.is_finished());
+    assert!(!timer.cancel());
+    ran.with(|ran| assert_eq!(*ran, 1));
+    drop(timers);
+    drop(timer);
+    tally.check();
+}
+
+/// The service may be anywhere on its way to sleep, with nothing pending, when the second comes.
+fn fires_again_later() {
+    let ran = Arc::new(Data::new(0));
+    let tally = Tally::default();
+    let timers = Timers::new();
+    noting(&timers, &tally, &ran).join();
+    noting(&timers, &tally, &ran).join();
+    ran.with(|ran| assert_eq!(*ran, 2));
+    drop(timers);
+    tally.check();
+}
+
+/// It runs, or it was cancelled: never both, never neither.
+fn cancel() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = noting(&timers, &tally, &ran);
+    let is_cancelled = timer.cancel();
+    if is_cancelled {
+        assert!(timer.is_finished());
+        tally.check();
+    }
+    timer.join();
+    ran.with(|ran| assert_eq!(*ran == 1, !is_cancelled));
+    drop(timers);
+    tally.check();
+}
+
+/// The handle goes right after: who is last frees the timer.
+fn cancel_and_drop() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let is_cancelled = noting(&timers, &tally, &ran).cancel();
+    drop(timers);
+    ran.with(|ran| assert!(*ran == 0 || !is_cancelled));
+    tally.check();
+}
+
+/// Nobody holds the handle when it runs, or when the service is shut down before.
+fn dropped_handle() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    drop(noting(&timers, &tally, &ran));
+    drop(timers);
+    ran.with(|_| ());
+    tally.check();
+}
+
+/// Who gives up waiting may go, and the timer runs all the same.
+fn join_timeout() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = noting(&timers, &tally, &ran);
+    if timer.join_for(some_time()) {
+        ran.with(|ran| assert_eq!(*ran, 1));
+    }
+    drop(timer);
+    drop(timers);
+    tally.check();
+}
+
+/// What is pending is cancelled, what runs goes on; in any case it ends.
+fn shutdown() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = noting(&timers, &tally, &ran);
+    timers.shutdown();
+    timer.join();
+    tally.check();
+    assert!(timers.after(Duration::ZERO, || unreachable!()).is_finished());
+    assert_eq!(timers.timer(Duration::ZERO, || unreachable!()).start(), Err(TimerStartError::ShutDown));
+    drop(timers);
+}
+
+/// After a `cancel` that was in time, or a join after one that was not, it never runs again.
+fn every_cancel() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let thing = tally.thing(1);
+    let timers = Timers::new();
+    let timer = timers.every(some_time(), {
+        let ran = Arc::clone(&ran);
+        move || {
+            let _dropped_with_it = &thing;
+            ran.with_mut(|ran| *ran += 1);
+        }
+    });
+    if !timer.cancel() {
+        timer.join();
+    }
+    let runs = ran.with(|ran| *ran);
+    tally.check();
+    drop(timers);
+    ran.with(|ran| assert_eq!(*ran, runs));
+}
+
+/// The service can't join its own thread.
+fn service_dropped_by_its_timer() {
+    let tally = Tally::default();
+    let timers = Arc::new(Timers::new());
+    let thing = tally.thing(1);
+    let last = Arc::new(Data::new(Some(Arc::clone(&timers))));
+    let timer = timers.after(some_time(), {
+        let last = Arc::clone(&last);
+        move || {
+            drop(last.with_mut(Option::take));
+            drop(thing);
+        }
+    });
+    drop(timers);
+    timer.join();
+    drop(timer);
+    tally.check();
+}
+
+/// Two threads start a timer each, the first of which starts the service.
+fn two() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Arc::new(Timers::new());
+    let other = spawn({
+        let (timers, tally, ran) = (Arc::clone(&timers), tally.clone(), Arc::clone(&ran));
+        move || noting(&timers, &tally, &ran).join()
+    });
+    noting(&timers, &tally, &ran).join();
+    other.join().unwrap();
+    ran.with(|ran| assert_eq!(*ran, 2));
+    drop(timers);
+    tally.check();
+}
+
+/// A timer that comes while the service is shut down runs or is cancelled; who joins it comes back.
+fn shutdown_and_insert() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Arc::new(Timers::new());
+    let other = spawn({
+        let (timers, tally, ran) = (Arc::clone(&timers), tally.clone(), Arc::clone(&ran));
+        move || {
+            let timer = noting(&timers, &tally, &ran);
+            timer.join();
+        }
+    });
+    timers.shutdown();
+    other.join().unwrap();
+    drop(timers);
+    tally.check();
+}
+
+/// `start` and `cancel` of one timer at once: it runs, or was cancelled, or could not be started.
+fn start_and_cancel() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let thing = tally.thing(1);
+    let timers = Timers::new();
+    let timer = Arc::new(timers.timer(some_time(), {
+        let ran = Arc::clone(&ran);
+        move || ran.with_mut(|ran| *ran += thing.number())
+    }));
+    let other = spawn({
+        let timer = Arc::clone(&timer);
+        move || timer.start()
+    });
+    let is_cancelled = timer.cancel();
+    let started = other.join().unwrap();
+    assert!(is_cancelled || started.is_ok());
+    timer.join();
+    ran.with(|ran| assert_eq!(*ran == 1, !is_cancelled));
+    drop(timers);
+    drop(timer);
+    tally.check();
+}
+
+/// One of those who cancel is told that it was he, or none if it ran.
+fn cancel_by_two() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = Arc::new(noting(&timers, &tally, &ran));
+    let other = spawn({
+        let timer = Arc::clone(&timer);
+        move || timer.cancel()
+    });
+    let mine = timer.cancel();
+    let theirs = other.join().unwrap();
+    timer.join();
+    assert!(!(mine && theirs));
+    ran.with(|ran| assert_eq!(*ran == 1, !mine && !theirs));
+    drop(timers);
+    drop(timer);
+    tally.check();
+}
