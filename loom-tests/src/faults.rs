@@ -24,7 +24,7 @@ struct Planted {
     fault: Fault,
 }
 
-use Op::{CompareExchange, Load, Parking, Rmw, Store};
+use Op::{CompareExchange, Fence, Load, Parking, Rmw, Store};
 
 /// An operation, as [`Operation`] but comparable with what a child prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,8 @@ enum Op {
     Store(Ordering),
     Rmw(&'static str),
     CompareExchange(Ordering),
+    /// Whatever its ordering.
+    Fence,
     Parking(&'static str),
 }
 
@@ -43,6 +45,7 @@ impl Op {
             Store(order) => operation == format!("Store({order:?})"),
             CompareExchange(order) => operation.starts_with(&format!("CompareExchange({order:?}, ")),
             Rmw(name) => operation.starts_with(&format!("Rmw({name:?}, ")),
+            Fence => operation.starts_with("Fence("),
             Parking(name) => operation == format!("Parking({name:?})"),
         }
     }
@@ -359,6 +362,167 @@ const PLANTED: &[Planted] = &[
         operations: &[Store(Ordering::Release), Load(Ordering::Acquire)],
         fault: RELAXED,
     },
+    Planted {
+        what: "Deque: no fence between the two steps of a pop or a steal",
+        model: "deque_two_items",
+        file: "pool/deque.rs",
+        operations: &[Fence],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Deque: the fences order no stores before loads",
+        model: "deque_two_items",
+        file: "pool/deque.rs",
+        operations: &[Fence],
+        fault: Fault::Order(Ordering::AcqRel),
+    },
+    Planted {
+        what: "Deque: a push publishes nothing",
+        model: "deque_empty",
+        file: "pool/deque.rs",
+        operations: &[Store(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Deque: a longer buffer is not shown",
+        model: "deque_grows_for_a_thief",
+        file: "pool/deque.rs",
+        operations: &[Store(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Sleep: a fence is missing",
+        model: "sleep_two_workers",
+        file: "pool/sleep.rs",
+        operations: &[Fence],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Sleep: nobody is woken for a job",
+        model: "sleep_notify",
+        file: "pool/sleep.rs",
+        operations: &[Parking("unpark_one")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Sleep: a worker lies down though its wake-up is pending",
+        model: "sleep_notify",
+        file: "pool/sleep.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Sleep: who could not start a worker does not look after the jobs that were left to it",
+        model: "sleep_not_started",
+        file: "pool/sleep.rs",
+        operations: &[Fence],
+        fault: Fault::Order(Ordering::AcqRel),
+    },
+    Planted {
+        what: "Sleep: one of two hears that it is over",
+        model: "sleep_three_workers_close",
+        file: "pool/sleep.rs",
+        operations: &[Parking("unpark_all")],
+        fault: Fault::UnparkOneForAll,
+    },
+    Planted {
+        what: "Sleep: nobody hears that it is over",
+        model: "sleep_two_workers_close",
+        file: "pool/sleep.rs",
+        operations: &[Parking("unpark_all")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Sleep: a worker lies down though it is over",
+        model: "sleep_two_workers_close",
+        file: "pool/sleep.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Latch: a count down publishes nothing",
+        model: "latch_wait",
+        file: "pool/latch.rs",
+        operations: &[CompareExchange(Ordering::Release)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Latch: the last publishes nothing to a parked waiter",
+        model: "latch_wait",
+        file: "pool/latch.rs",
+        operations: &[Rmw("fetch_sub")],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Latch: the waiter sees nothing",
+        model: "latch_wait",
+        file: "pool/latch.rs",
+        operations: &[Load(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Latch: the last wakes nobody",
+        model: "latch_wait",
+        file: "pool/latch.rs",
+        operations: &[Parking("unpark_one")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Latch: parks without a last look at the word",
+        model: "latch_wait",
+        file: "pool/latch.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Latch: nobody is told of a job to help with",
+        model: "latch_add",
+        file: "pool/latch.rs",
+        operations: &[Parking("unpark_one")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Job: its end publishes nothing",
+        model: "task_join",
+        file: "pool/task.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Acquire),
+    },
+    Planted {
+        what: "Job: its end wakes nobody",
+        model: "task_join",
+        file: "pool/task.rs",
+        operations: &[Parking("unpark_filter")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Job: its end wakes one of two",
+        model: "task_two_wait",
+        file: "pool/task.rs",
+        operations: &[Parking("unpark_filter")],
+        fault: Fault::UnparkOneForAll,
+    },
+    Planted {
+        what: "Job: parks without a last look at the word",
+        model: "task_join",
+        file: "pool/task.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Job: who looks whether it is done sees nothing",
+        model: "task_try_join",
+        file: "pool/task.rs",
+        operations: &[Load(Ordering::Acquire)],
+        fault: RELAXED,
+    },
+    Planted {
+        what: "Job: who frees it has not seen its end",
+        model: "task_handle_dropped",
+        file: "pool/task.rs",
+        operations: &[Rmw("fetch_and")],
+        fault: Fault::Order(Ordering::Release),
+    },
 ];
 
 /// Writes a site and a fault so that a child can read them.
@@ -542,6 +706,7 @@ pub(crate) fn survivors(file: &str, models: &str) -> ExitCode {
 /// The faults one notch from what stands there.
 fn weaker(operation: &str) -> Vec<Fault> {
     let order = |text: &str| match text {
+        "SeqCst" => vec![Ordering::AcqRel],
         "AcqRel" => vec![Ordering::Acquire, Ordering::Release],
         "Acquire" | "Release" => vec![Ordering::Relaxed],
         _ => vec![],

@@ -232,23 +232,11 @@ impl Service {
         // SAFETY: the caller's promise.
         unsafe {
             if node.as_ref().claim_to_cancel() {
-                self.end_unrun(node);
+                Header::drop_function(node, self.hook());
+                Header::end(node, SERVICE);
             } else {
                 Header::let_service_go(node);
             }
-        }
-    }
-
-    /// Ends a timer that was claimed, and is not run (again).
-    ///
-    /// # Safety
-    ///
-    /// The caller has claimed it. The service holds it, and does not any more.
-    unsafe fn end_unrun(&self, node: NonNull<Header>) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            Header::drop_function(node, self.hook());
-            Header::end(node, SERVICE);
         }
     }
 

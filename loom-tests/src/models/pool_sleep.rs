@@ -17,8 +17,10 @@ pub const MODELS: &[Model] = &[
     bounded("sleep_close_before_notify", 4, 27_060, close_before_notify),
     bounded("sleep_notify_then_close", 4, 38_651, notify_then_close),
     exhaustive("sleep_lazy", 12_757, lazy),
-    exhaustive("sleep_lazy_if", 12_757, lazy_if),
+    bounded("sleep_lazy_if", 5, 1, lazy_if),
     exhaustive("sleep_lazy_not_started", 88_533, lazy_not_started),
+    exhaustive("sleep_not_started", 1, not_started),
+    bounded("sleep_three_workers_close", 3, 1, three_workers_close),
     bounded("sleep_one_of_two_not_started", 3, 6939, one_of_two_not_started),
     bounded("sleep_two_workers", 3, 86_612, two_workers),
     bounded("sleep_two_submitters", 3, 35_609, two_submitters),
@@ -269,6 +271,25 @@ fn lazy_not_started() {
     pool.assert_over();
 }
 
+/// The only worker does not come to be, and there is no job; or there is one by then, which was left to it.
+fn not_started() {
+    fn give_up(pool: &Pool) -> usize {
+        assert_eq!(pool.sleep.not_started(), 0);
+        let mut cancelled = 0;
+        while pool.take() {
+            cancelled += 1;
+        }
+        cancelled
+    }
+
+    let pool = Pool::new(1, 1);
+    let starter = pool.spawn(give_up);
+    pool.put();
+    let cancelled = if pool.sleep.notify() { give_up(&pool) } else { 0 };
+    assert_eq!(cancelled + starter.join().unwrap(), 1);
+    pool.assert_over();
+}
+
 /// One of two workers does not come to be, while a job is left to it: the other gets that.
 fn one_of_two_not_started() {
     let pool = Pool::new(2, 2);
@@ -327,6 +348,25 @@ fn two_workers_close() {
     let workers = [pool.spawn(Pool::work), pool.spawn(Pool::work)];
     pool.close();
     assert_eq!(workers.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>(), 0);
+    pool.assert_over();
+}
+
+/// Three workers leave, one of which has closed the pool: who lies down last says so to all.
+fn three_workers_close() {
+    let pool = Pool::new(3, 3);
+    let workers = [(); 2].map(|()| {
+        pool.spawn(|pool| {
+            // The close may wake one, to look.
+            while pool.sleep.sleep(|| false) == Wake::Search {}
+            let _ = pool.sleep.left();
+        })
+    });
+    pool.close();
+    while pool.sleep.sleep(|| false) == Wake::Search {}
+    let _ = pool.sleep.left();
+    for worker in workers {
+        worker.join().unwrap();
+    }
     pool.assert_over();
 }
 
