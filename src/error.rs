@@ -183,7 +183,8 @@ impl fmt::Display for TryGetError {
 
 impl Error for TryGetError {}
 
-/// Why a job of a [`WorkPool`](crate::WorkPool) has no result.
+/// Why a job of a [`WorkPool`](crate::WorkPool) has no result. (It is not `Sync`, since what a job panics with need not be: for an error that is, use its
+/// [`message`](JobError::message).)
 #[non_exhaustive]
 pub enum JobError {
     /// It panicked; this is what with. [`std::panic::resume_unwind`] goes on with it.

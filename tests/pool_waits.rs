@@ -391,3 +391,25 @@ fn a_worker_that_holds_a_lock_waits_for_others_that_wait_for_the_lock() {
         assert_eq!(lock.into_inner(), 200 * 4 * 7);
     });
 }
+
+/// A job that is run out of turn leaves its place in the queue behind; a long job must not leave more and more of them.
+#[test]
+fn a_job_that_makes_others_without_end_leaves_no_trail() {
+    within(|| {
+        let pool = WorkPool::new(1);
+        pool.apply(|| {
+            let mut most = 0;
+            for (n, result) in pool.imap(0..20_000, |n| n).enumerate() {
+                assert_eq!(n, result);
+                most = most.max(pool.queued());
+            }
+            for _ in 0..100 {
+                let handles: Vec<JobHandle<u32>> = (0..100).map(|n| pool.apply_async(move || n)).collect();
+                most = most.max(pool.queued());
+                // First in, first out: never the newest.
+                assert_eq!(handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 4950);
+            }
+            assert!(most < 1000, "{most} places in the queue");
+        });
+    });
+}

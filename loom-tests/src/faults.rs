@@ -412,7 +412,7 @@ const PLANTED: &[Planted] = &[
         fault: Fault::SkipValidate,
     },
     Planted {
-        what: "Sleep: who could not start a worker does not look after the jobs that were left to it",
+        what: "Sleep: who could not start a worker leaves its jobs",
         model: "sleep_not_started",
         file: "pool/sleep.rs",
         operations: &[Fence],

@@ -11,7 +11,7 @@
 //! buffer  where item i is, in slot i modulo its length
 //! ```
 //!
-//! Both indices only grow over time (`bottom` steps back for a moment in a pop), and 64 bits are never used up.
+//! `top` only grows. `bottom` goes down with each pop, but never below `top`. 64 bits are never used up.
 //!
 //! # Each item is taken once
 //!
@@ -19,12 +19,12 @@
 //! it is not the last. It first writes `bottom` = b, and then reads `top`; a thief first reads `top`, and then `bottom`; each has a fence
 //! between its two steps. Say a thief takes item b. It has read `top` = b, and `bottom` > b.
 //!
-//! - The owner's fence came first: then the thief's read of `bottom` shows b (or what was written later, when `top` has moved on
-//!   and the thief's compare-and-swap fails). It doesn't take b.
+//! - The owner's fence came first: then the thief's read of `bottom` shows b, and it doesn't take b; or it shows what was written later. If that is because the owner has
+//!   pushed again, another item has the index b by then, and the thief may have that.
 //! - The thief's fence came first: then the owner's read of `top` shows b at least. To the owner it is the last item, or none, and the
 //!   compare-and-swap decides.
 //!
-//! (Models: `deque_last_item`, `deque_two_thieves`.)
+//! (Models: `deque_*`.)
 //!
 //! # What differs from the paper
 //!
@@ -208,9 +208,10 @@ impl<T> Deque<T> {
             unsafe { self.set_seen_top(top) };
             return self.own_slot(last);
         }
-        // It is the last item, or somebody has it. Relaxed, both: thieves learn nothing from us here that `bottom` doesn't tell them.
+        // It is the last item, or somebody has it. Relaxed: thieves learn nothing from us here that `bottom` doesn't tell them. Acquire on failure: as for the
+        // load, since we note what the thief has written.
         let is_ours = top == last
-            && self.top.compare_exchange(top, top + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            && self.top.compare_exchange(top, top + 1, Ordering::Relaxed, Ordering::Acquire).is_ok();
         let item = if is_ours { self.own_slot(last) } else { None };
         // Release: as above.
         self.bottom.store(bottom, Ordering::Release);

@@ -23,14 +23,23 @@ struct Feed<I, F> {
     pool: Arc<Shared>,
     items: Fuse<I>,
     f: Arc<F>,
-    /// Why no more items come, if not because that was all: told when the results before it were.
+    /// What the input has panicked with: told when the results before it were.
     failure: Option<Payload>,
+    /// The pool was closed: told likewise.
+    was_closed: bool,
     has_ended: bool,
 }
 
 impl<I: Iterator, F> Feed<I, F> {
     fn new(pool: &Arc<Shared>, items: I, f: F) -> Feed<I, F> {
-        Feed { pool: Arc::clone(pool), items: items.fuse(), f: Arc::new(f), failure: None, has_ended: false }
+        Feed {
+            pool: Arc::clone(pool),
+            items: items.fuse(),
+            f: Arc::new(f),
+            failure: None,
+            was_closed: false,
+            has_ended: false,
+        }
     }
 
     /// The next item to make a job of, when so many are in flight: if there is one, and it is time for it.
@@ -47,15 +56,11 @@ impl<I: Iterator, F> Feed<I, F> {
                 None
             }
             Err(payload) => {
-                self.fail(payload);
+                self.has_ended = true;
+                self.failure = Some(payload);
                 None
             }
         }
-    }
-
-    fn fail(&mut self, payload: Payload) {
-        self.has_ended = true;
-        self.failure = Some(payload);
     }
 
     /// Makes a job in the pool.
@@ -67,7 +72,8 @@ impl<I: Iterator, F> Feed<I, F> {
         match super::submit(&self.pool, job, super::task::Nothing, Deadline::Never) {
             Ok(handle) => Some(handle),
             Err(_closed) => {
-                self.fail(Box::new("WorkPool::imap: the pool is closed"));
+                self.has_ended = true;
+                self.was_closed = true;
                 None
             }
         }
@@ -77,6 +83,9 @@ impl<I: Iterator, F> Feed<I, F> {
     fn end(&mut self) {
         if let Some(payload) = self.failure.take() {
             resume_unwind(payload);
+        }
+        if core::mem::take(&mut self.was_closed) {
+            panic!("WorkPool::imap: the pool is closed");
         }
     }
 }

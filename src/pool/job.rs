@@ -18,6 +18,7 @@ use std::panic::{catch_unwind, resume_unwind};
 
 use super::latch::Latch;
 use crate::hook::{Hook, Payload};
+use crate::lock::Lock;
 use crate::primitives::cell::TrackedCell;
 
 /// What is to be done with a job that was taken from a queue.
@@ -27,19 +28,54 @@ pub(super) enum Action {
     Run,
     /// Do not run it; say so to whoever waits for it.
     Cancel,
+    /// If somebody has it already, and this is but its old place in the queue: let it go.
+    Sweep,
+}
+
+/// Whether the entry is used up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Acted {
+    /// It is.
+    Gone,
+    /// The job was to be swept, and is still to be run.
+    Stays,
 }
 
 /// What every job begins with.
 pub(super) struct Header {
-    act: unsafe fn(NonNull<Header>, Action, Hook<'_>),
+    act: unsafe fn(NonNull<Header>, Action, Hook<'_>) -> Acted,
 }
 
 impl Header {
     /// # Safety
     ///
-    /// Whatever stands behind this header must bear that `act` is called on any thread, once for each time that it is queued.
-    pub(super) const unsafe fn new(act: unsafe fn(NonNull<Header>, Action, Hook<'_>)) -> Header {
+    /// Whatever stands behind this header must bear that `act` is called on any thread, once for each time that it is queued; but for calls that returned
+    /// [`Acted::Stays`].
+    pub(super) const unsafe fn new(act: unsafe fn(NonNull<Header>, Action, Hook<'_>) -> Acted) -> Header {
         Header { act }
+    }
+}
+
+/// What went wrong in a `map` or a `scope`.
+#[derive(Default)]
+pub(super) struct Failure {
+    /// What the first that panicked did so with.
+    pub(super) payload: Option<Payload>,
+    /// A part was cancelled. That is no panic, and nobody but the caller has to hear of it.
+    pub(super) is_cancelled: bool,
+}
+
+impl Failure {
+    /// Keeps the first payload; the others are reported.
+    #[cold]
+    pub(super) fn keep(failure: &Lock<Failure>, payload: Payload, hook: Hook<'_>) {
+        let mut failure = failure.lock();
+        if failure.payload.is_none() {
+            failure.payload = Some(payload);
+        } else {
+            drop(failure);
+            hook.report(payload);
+        }
     }
 }
 
@@ -67,9 +103,9 @@ impl Entry {
     ///
     /// # Safety
     ///
-    /// Once for each entry that was made.
+    /// Once for each entry that was made, but for calls that returned [`Acted::Stays`].
     #[inline]
-    pub(super) unsafe fn act(self, action: Action, hook: Hook<'_>) {
+    pub(super) unsafe fn act(self, action: Action, hook: Hook<'_>) -> Acted {
         // SAFETY: the job is valid until this (`Entry::new`).
         unsafe { (self.0.as_ref().act)(self.0, action, hook) }
     }
@@ -91,14 +127,18 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
         unsafe { Entry::new(job.cast()) }
     }
 
-    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) {
+    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) -> Acted {
+        if action == Action::Sweep {
+            return Acted::Stays;
+        }
         // SAFETY: it came from a box in `entry`, and this is called once.
         let job = unsafe { Box::from_raw(job.cast::<Self>().as_ptr()) };
         let f = job.f;
         hook.guard(move || match action {
             Action::Run => f(),
-            Action::Cancel => drop(f),
+            Action::Cancel | Action::Sweep => drop(f),
         });
+        Acted::Gone
     }
 
     /// Takes the closure back out of an entry that no queue has taken.
@@ -144,7 +184,10 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         unsafe { Entry::new(NonNull::from(self).cast()) }
     }
 
-    unsafe fn act(job: NonNull<Header>, action: Action, _hook: Hook<'_>) {
+    unsafe fn act(job: NonNull<Header>, action: Action, _hook: Hook<'_>) -> Acted {
+        if action == Action::Sweep {
+            return Acted::Stays;
+        }
         let job = job.cast::<Self>().as_ptr();
         // SAFETY: the job is there until it is done, and nobody but us has it; see `entry`.
         unsafe {
@@ -155,6 +198,7 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
             }
             Latch::count_down(&raw const (*job).done);
         }
+        Acted::Gone
     }
 
     /// Takes the closure.

@@ -48,10 +48,14 @@ pub struct Latch {
 }
 
 impl Latch {
+    /// The most that can be counted at once.
+    pub const MOST: usize = (1 << 31) - 1;
+
     /// With so many to wait for.
     #[must_use]
     #[cfg_attr(feature = "loom", track_caller)]
     pub fn new(count: usize) -> Latch {
+        assert!(count <= Latch::MOST, "Latch::new({count}): that is too many to count");
         Latch { state: AtomicU64::new(count as u64 * ONE) }
     }
 
@@ -64,6 +68,10 @@ impl Latch {
         // Relaxed: who counts down gets the job, and this step with it, by the list or the queue.
         let prev = self.state.fetch_add(ONE, Ordering::Relaxed);
         debug_assert!(low(prev) >= ONE, "Latch::add: by somebody who was not counted");
+        if low(prev) / ONE >= Latch::MOST as u64 {
+            // The count has run over into the generation: nobody could wait any more for what is there.
+            std::process::abort();
+        }
     }
 
     /// What was added can be found: a waiter that helps shall look for it. By one who is counted.
@@ -167,4 +175,4 @@ impl Latch {
 
 /// How those who wait for a job look whether it is done, and workers whether there is one, before they park. Without offering the processor to others: beside busy threads that
 /// costs a time slice, and one who is parked is woken at once.
-pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4, yields: 0 };
+pub(super) const POLLING: Polling = Polling { looks: 24, pauses: 4, yields: 0 };

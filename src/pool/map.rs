@@ -12,11 +12,11 @@ use core::ptr::{self, NonNull};
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::job::{Action, Entry, Header};
+use super::job::{Acted, Action, Entry, Failure, Header};
 use super::latch::Latch;
 use super::worker::Shared;
 use crate::deadline::Deadline;
-use crate::hook::{Hook, Payload};
+use crate::hook::Hook;
 use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::cell::TrackedCell;
@@ -44,18 +44,24 @@ struct Bulk<T, R, F> {
     results: *mut MaybeUninit<R>,
     /// Chunk by chunk: whether its results are there. Under the model, what shows a race for the chunk's data.
     is_complete: Box<[TrackedCell<bool>]>,
-    /// What the first chunk that panicked did so with.
-    failure: Lock<Option<Payload>>,
+    failure: Lock<Failure>,
 }
 
 impl<T: Send, R: Send, F: Fn(T) -> R + Sync> Bulk<T, R, F> {
-    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) {
-        // SAFETY: the entry came from an `Arc`, and brings its reference.
-        let bulk = unsafe { Arc::from_raw(job.cast::<Self>().as_ptr()) };
+    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) -> Acted {
+        let job = job.cast::<Self>().as_ptr();
+        // Relaxed: if it is old, the job is swept another time.
+        // SAFETY: the entry came from an `Arc`, and its reference keeps the job.
+        if action == Action::Sweep && unsafe { (*job).next_chunk.load(Ordering::Relaxed) < (*job).chunks } {
+            return Acted::Stays;
+        }
+        // SAFETY: as above; the reference goes with the entry.
+        let bulk = unsafe { Arc::from_raw(job) };
         // If a worker waits, the map is a part of a job that has begun, and is not cancelled: that worker does it all.
-        if action == Action::Run || !bulk.has_worker {
+        if action == Action::Run || action == Action::Cancel && !bulk.has_worker {
             bulk.work(action, hook);
         }
+        Acted::Gone
     }
 
     /// Takes chunks until there are none.
@@ -134,23 +140,8 @@ impl<T: Send, R: Send, F: Fn(T) -> R + Sync> Bulk<T, R, F> {
         match catch_unwind(AssertUnwindSafe(run)) {
             // SAFETY: the cell goes with the chunk.
             Ok(true) => unsafe { *is_complete.get() = true },
-            Ok(false) => {
-                // That is no panic: nobody but the caller has to hear of it.
-                self.failure.lock().get_or_insert_with(|| Box::new("WorkPool::map: a chunk was cancelled"));
-            }
-            Err(payload) => self.fail(payload, hook),
-        }
-    }
-
-    /// Keeps the first failure; the others are reported.
-    #[cold]
-    fn fail(&self, payload: Payload, hook: Hook<'_>) {
-        let mut failure = self.failure.lock();
-        if failure.is_none() {
-            *failure = Some(payload);
-        } else {
-            drop(failure);
-            hook.report(payload);
+            Ok(false) => self.failure.lock().is_cancelled = true,
+            Err(payload) => Failure::keep(&self.failure, payload, hook),
         }
     }
 }
@@ -176,7 +167,9 @@ where
     }
     let workers = pool.max_workers();
     let len = items.len();
-    let chunk_len = chunk_len.unwrap_or_else(|| len.div_ceil(CHUNKS_PER_WORKER * workers)).clamp(1, len);
+    let chunk_len = chunk_len.unwrap_or_else(|| len.div_ceil(CHUNKS_PER_WORKER * workers));
+    // No more chunks than a latch can count.
+    let chunk_len = chunk_len.max(len.div_ceil(Latch::MOST)).clamp(1, len);
     let chunks = len.div_ceil(chunk_len);
 
     // The chunks take the items out; the vector only gives its memory back.
@@ -202,15 +195,15 @@ where
         items: items_ptr,
         results: results.as_mut_ptr(),
         is_complete: (0..chunks).map(|_| TrackedCell::new(false)).collect(),
-        failure: Lock::new(None),
+        failure: Lock::new(Failure::default()),
     });
     // A worker takes part itself.
     let helpers = if has_worker { (workers - 1).min(chunks - 1) } else { workers.min(chunks) };
     let mut refused = None;
     for helper in 0..helpers {
         let job = Arc::into_raw(Arc::clone(&bulk));
-        // SAFETY: the reference goes with the entry.
-        let entry = unsafe { Entry::new(NonNull::from(&*job).cast()) };
+        // SAFETY: it is not null, and the reference goes with the entry.
+        let entry = unsafe { Entry::new(NonNull::new_unchecked(job.cast_mut()).cast()) };
         // One of them has to get in. The others, if there is room.
         let deadline = if helper == 0 { Deadline::Never } else { Deadline::Now };
         if pool.submit(entry, deadline).is_err() {
@@ -229,20 +222,21 @@ where
     }
     bulk.running.wait(|| {});
 
-    let failure = bulk.failure.lock().take();
+    let Failure { payload, is_cancelled } = core::mem::take(&mut *bulk.failure.lock());
     for (chunk, is_complete) in bulk.is_complete.iter().enumerate() {
         let _access = is_complete.begin_ref();
         // SAFETY: all chunks are done, and the latch has ordered them before us.
-        if failure.is_some() && unsafe { *is_complete.get() } {
+        if (payload.is_some() || is_cancelled) && unsafe { *is_complete.get() } {
             let begin = chunk * chunk_len;
             let made = &mut results[begin..len.min(begin + chunk_len)];
             // SAFETY: a complete chunk has all its results.
             pool.hook().guard(|| unsafe { ptr::from_mut(made).cast_init().drop_in_place() });
         }
     }
-    match (refused, failure) {
+    match (refused, payload) {
         (Some(closed), _) => Err(closed),
         (None, Some(payload)) => resume_unwind(payload),
+        (None, None) if is_cancelled => panic!("WorkPool::map: a chunk was cancelled"),
         (None, None) => {
             let mut results = ManuallyDrop::new(results);
             // SAFETY: each chunk is complete, so all results are there; the memory goes from one vector to the other, whose items have the

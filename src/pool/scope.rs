@@ -11,11 +11,11 @@ use core::ptr::{self, NonNull};
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::job::{Action, Entry, Header};
+use super::job::{Acted, Action, Entry, Failure, Header};
 use super::latch::Latch;
 use super::worker::{Shared, Worker};
 use crate::deadline::Deadline;
-use crate::hook::{Hook, Payload};
+use crate::hook::Hook;
 use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, Ordering};
 use crate::primitives::cell::TrackedCell;
@@ -38,15 +38,6 @@ struct ScopeData<'a> {
     /// The worker that waits for the scope, or null if no worker does. Then the jobs are listed for it.
     owner: *const Worker,
     failure: Lock<Failure>,
-}
-
-/// What went wrong in a scope.
-#[derive(Default)]
-struct Failure {
-    /// What the first job that panicked did so with.
-    payload: Option<Payload>,
-    /// A job was cancelled. That is no panic, and nobody but the caller has to hear of it.
-    is_cancelled: bool,
 }
 
 const CLAIMED: u8 = 0b1;
@@ -92,17 +83,22 @@ impl Listed {
         }
     }
 
-    unsafe fn act_on_entry(job: NonNull<Header>, action: Action, hook: Hook<'_>) {
+    unsafe fn act_on_entry(job: NonNull<Header>, action: Action, hook: Hook<'_>) -> Acted {
         let job: NonNull<Listed> = job.cast();
         // SAFETY: the entry holds it by its bit. A job that is listed is a part of one that has begun: who waits for it runs it, whether
         // the pool is terminated or not.
         unsafe {
-            if action == Action::Run || !job.as_ref().is_listed {
-                Listed::act(job, action, ENTRY, hook);
-            } else {
-                Listed::let_go(job, ENTRY);
+            match action {
+                Action::Cancel if job.as_ref().is_listed => Listed::let_go(job, ENTRY),
+                Action::Run | Action::Cancel => Listed::act(job, action, ENTRY, hook),
+                // Relaxed: if it is old, the job is swept another time.
+                Action::Sweep if job.as_ref().state.load(Ordering::Relaxed) & CLAIMED == 0 => {
+                    return Acted::Stays;
+                }
+                Action::Sweep => Listed::let_go(job, ENTRY),
             }
         }
+        Acted::Gone
     }
 
     /// # Safety
@@ -152,10 +148,10 @@ impl<F: FnOnce() + Send> ScopeJob<F> {
             match action {
                 Action::Run => {
                     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-                        (*scope).fail(payload, hook);
+                        Failure::keep(&(*scope).failure, payload, hook);
                     }
                 }
-                Action::Cancel => {
+                Action::Cancel | Action::Sweep => {
                     hook.guard(move || drop(f));
                     (*scope).failure.lock().is_cancelled = true;
                 }
@@ -171,18 +167,6 @@ impl<F: FnOnce() + Send> ScopeJob<F> {
 }
 
 impl ScopeData<'_> {
-    /// Keeps the first failure; the others are reported.
-    #[cold]
-    fn fail(&self, payload: Payload, hook: Hook<'_>) {
-        let mut failure = self.failure.lock();
-        if failure.payload.is_none() {
-            failure.payload = Some(payload);
-        } else {
-            drop(failure);
-            hook.report(payload);
-        }
-    }
-
     fn list(&self, job: NonNull<Listed>) {
         // Relaxed: only a guess, the CAS below decides.
         let mut first = self.jobs.load(Ordering::Relaxed);
@@ -273,10 +257,9 @@ pub(super) fn scope<'env, T>(
             owner: worker.map_or(ptr::null(), ptr::from_ref),
             failure: Lock::new(Failure::default()),
         };
-        let result = {
-            let scope = Scope { data: &data, _scope: PhantomData, _env: PhantomData };
-            catch_unwind(AssertUnwindSafe(|| f(&scope)))
-        };
+        // Here, beside `data`: the jobs have references to both, and go on after `f` has returned.
+        let scope = Scope { data: &data, _scope: PhantomData, _env: PhantomData };
+        let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
         // SAFETY: the closure is counted, and over. The latch stays until we have waited for it.
         unsafe { Latch::count_down(&data.running) };
         data.running.wait(|| {

@@ -24,7 +24,13 @@
 //! announce    w,s,n -> w-1,s+1,n   found nothing: looks once more after this
 //! stay        w,s,n -> w+1,s-1,n   and found something, unless s is 0: then its wake-up is on its way
 //! over        0,n,n -> 0,n,n OVER  all sleep, it is closed, and there is nothing
+//! not started w,s,n -> w-1,s,n-1   there was no thread to be had, or it died in its init
+//! left        0,n,n -> 0,n-1,n-1   after OVER
 //! ```
+//!
+//! PENDING is set under the queue lock by the one who wakes, if nobody is parked, and cleared under it by the one who was about to park.
+//!
+//! A worker runs no code of a user's while it counts as searching: nobody would be woken for as long as that takes.
 //!
 //! # Invariants
 //!
@@ -160,7 +166,7 @@ impl Sleep {
     #[inline]
     #[must_use]
     pub fn hint(&self) -> bool {
-        // S3. Relaxed: the fence before it is what counts.
+        // Relaxed: it may be old, which is what this is for.
         let word = self.word.load(Ordering::Relaxed);
         self.needs_step(word) && self.notify_slow(word)
     }
@@ -336,6 +342,13 @@ impl Sleep {
         // Relaxed: it carries no data.
         let prev = self.word.fetch_sub(ONE_STARTED + ONE_SLEEPING, Ordering::Relaxed);
         started(prev) == 1
+    }
+
+    /// Whether there are no workers. Who has seen a job taken by a worker sees that one.
+    pub fn is_empty(&self) -> bool {
+        // Acquire: pairs with the Release by which a worker takes a job from the injector; it was started before that.
+        fence(Ordering::Acquire);
+        self.started() == 0
     }
 
     /// How many workers there are.

@@ -40,7 +40,7 @@ use core::panic::AssertUnwindSafe;
 use core::ptr::NonNull;
 use std::panic::catch_unwind;
 
-use super::job::{Action, Entry, Header};
+use super::job::{Acted, Action, Entry, Header};
 use super::latch::POLLING;
 use crate::deadline::Deadline;
 use crate::error::JobError;
@@ -172,11 +172,18 @@ where
         }
     }
 
-    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) {
+    unsafe fn act(job: NonNull<Header>, action: Action, hook: Hook<'_>) -> Acted {
         let job: NonNull<Core<R>> = job.cast();
         let part = match action {
             Action::Run => Part::Work,
             Action::Cancel => Part::Drop,
+            // SAFETY: this entry keeps the job until here.
+            Action::Sweep if unsafe { job.as_ref() }.is_queued() => return Acted::Stays,
+            Action::Sweep => {
+                // SAFETY: somebody else has it: this was only its place in the queue.
+                unsafe { Core::let_go(job, ENTRY, hook) };
+                return Acted::Gone;
+            }
         };
         // SAFETY: this entry keeps the job until here.
         unsafe {
@@ -187,6 +194,7 @@ where
                 Core::let_go(job, ENTRY, hook);
             }
         }
+        Acted::Gone
     }
 
     /// # Safety
@@ -233,6 +241,12 @@ impl<R> Core<R> {
 
     pub(super) fn pool(&self) -> usize {
         self.pool
+    }
+
+    /// Whether nobody has begun it. No is final.
+    fn is_queued(&self) -> bool {
+        // Relaxed: if it is old, the job is swept another time.
+        phase(self.state.load(Ordering::Relaxed)) == QUEUED
     }
 
     /// Takes the work, if nobody has yet.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::deque::{Deque, Steal};
-use super::job::{Action, Entry, Header};
+use super::job::{Acted, Action, Entry, Header};
 use super::latch::POLLING;
 use super::sleep::{Sleep, Wake};
 use crate::deadline::Deadline;
@@ -17,11 +17,14 @@ use crate::hook::{Hook, PanicHook, Payload};
 use crate::lock::Lock;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::queue::JoinableQueue;
-use crate::spin::Poll;
+use crate::spin::{Poll, Snooze};
 
 /// A worker looks at the injector first, once in so many jobs: so that jobs from inside, which beget each other, do not keep those from
 /// outside waiting for ever.
 const INJECTOR_FIRST: u32 = 61;
+
+/// With so many jobs in its deque a worker looks for the first time which of them somebody has run out of turn.
+const FIRST_SWEEP: usize = 256;
 
 /// What the builder was told.
 pub(super) struct Settings {
@@ -167,16 +170,19 @@ impl Shared {
         let seat = self.free_seats.lock().pop().expect("raddle: more workers than seats");
         let shared = Arc::clone(self);
         let name = format!("{}-{seat}", self.settings.name);
-        match thread::spawn(name, move || Worker::run(shared, seat)) {
-            Ok(thread) => {
-                self.threads.lock().push(thread);
-                Ok(())
+        let error = {
+            // Over the start: whoever joins sees each thread that has run.
+            let mut threads = self.threads.lock();
+            match thread::spawn(name, move || Worker::run(shared, seat)) {
+                Ok(thread) => {
+                    threads.push(thread);
+                    return Ok(());
+                }
+                Err(error) => error,
             }
-            Err(error) => {
-                self.lost_worker(seat);
-                Err(error)
-            }
-        }
+        };
+        self.lost_worker(seat);
+        Err(error)
     }
 
     /// Starts all workers that there may be.
@@ -216,6 +222,10 @@ impl Shared {
         self.terminated.set();
         self.close();
         self.cancel_queued();
+        if self.sleep.is_empty() {
+            // Who has queued what we have just taken starts nobody for it, and somebody may wait for that worker.
+            self.ended.set();
+        }
     }
 
     /// Cancels all jobs that are in a queue.
@@ -228,7 +238,9 @@ impl Shared {
             loop {
                 match deque.steal() {
                     // SAFETY: it was taken from the deque, and so is ours.
-                    Steal::Got(job) => unsafe { Entry::new(job).act(Action::Cancel, self.hook()) },
+                    Steal::Got(job) => unsafe {
+                        Entry::new(job).act(Action::Cancel, self.hook());
+                    },
                     Steal::Lost => {}
                     Steal::Empty => break,
                 }
@@ -240,8 +252,7 @@ impl Shared {
     pub(super) fn wait_for_end(&self, deadline: Deadline) -> bool {
         // No worker and no job: nobody is there to say that it is over, and it is. (With a job, its submitter is about to start a worker.
         // Asked twice, since one may have been started and have taken the job in between.)
-        let has_no_worker = || self.sleep.started() == 0;
-        if has_no_worker() && !self.has_job() && has_no_worker() {
+        if self.sleep.is_empty() && !self.has_job() && self.sleep.is_empty() {
             return true;
         }
         match deadline {
@@ -280,6 +291,8 @@ pub(super) struct Worker {
     seat: usize,
     /// Jobs since it last looked at the injector first.
     ticks: Cell<u32>,
+    /// With so many jobs in our deque, it is time to sweep it.
+    sweep_at: Cell<usize>,
     /// State of a generator of random numbers (xorshift; Marsaglia 2003), never 0: with whom to begin stealing.
     random: Cell<u32>,
 }
@@ -311,7 +324,13 @@ impl Worker {
 
     /// What a thread of the pool does.
     fn run(shared: Arc<Shared>, seat: usize) {
-        let worker = Worker { shared, seat, ticks: Cell::new(0), random: Cell::new(seat as u32 + 1) };
+        let worker = Worker {
+            shared,
+            seat,
+            ticks: Cell::new(0),
+            sweep_at: Cell::new(FIRST_SWEEP),
+            random: Cell::new(seat as u32 + 1),
+        };
         // It is a worker in its init already: what that asks of the pool is not waited for, but done there.
         thread::set_worker((&raw const worker).cast());
         let init = worker.init();
@@ -329,11 +348,15 @@ impl Worker {
         }
     }
 
+    /// Runs the user's init, if there is one. Meanwhile the worker counts as busy.
     fn init(&self) -> Result<(), Payload> {
-        match &self.shared.settings.thread_init {
-            Some(init) => catch_unwind(AssertUnwindSafe(|| init(self.seat))),
-            None => Ok(()),
+        let Some(init) = &self.shared.settings.thread_init else { return Ok(()) };
+        if self.shared.sleep.found() && self.shared.has_job() {
+            self.shared.sleep.wake_sleeper();
         }
+        let result = catch_unwind(AssertUnwindSafe(|| init(self.seat)));
+        self.shared.sleep.search();
+        result
     }
 
     /// Runs jobs until there will be none any more. A worker begins by searching, and is counted so.
@@ -371,11 +394,14 @@ impl Worker {
     /// Looks for a job, for a while.
     fn search(&self) -> Option<Entry> {
         let mut poll = Poll::new(POLLING);
+        let mut snooze = Snooze::new();
         loop {
             let entry = self.next();
             if entry.is_some() || !poll.until(|| self.shared.has_job()) {
                 return entry;
             }
+            // It is there, but its submitter may be in the middle of his step: the processor may be what he needs.
+            snooze.snooze();
         }
     }
 
@@ -435,9 +461,30 @@ impl Worker {
             // SAFETY: it is in no queue.
             unsafe { entry.act(Action::Cancel, self.hook()) };
         } else {
+            if self.deque().len() >= self.sweep_at.get() {
+                self.sweep();
+            }
             self.push(entry);
             self.shared.notify();
         }
+    }
+
+    /// Throws those out of our deque that somebody has run or cancelled out of turn. Without that a job that makes others without end, and waits for each, would leave all their
+    /// places behind.
+    #[cold]
+    fn sweep(&self) {
+        let mut kept = Vec::new();
+        while let Some(entry) = self.pop() {
+            // SAFETY: it was taken from the deque, and goes back there if it stays.
+            if unsafe { entry.act(Action::Sweep, self.hook()) } == Acted::Stays {
+                kept.push(entry);
+            }
+        }
+        self.sweep_at.set(FIRST_SWEEP.max(2 * kept.len()));
+        for entry in kept.into_iter().rev() {
+            self.push(entry);
+        }
+        // For those that have been out of sight: the caller notifies.
     }
 
     /// Puts a job into our own deque, and tells nobody.

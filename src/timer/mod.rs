@@ -50,12 +50,13 @@ use service::{Begin, Service};
 /// All timers share one thread, which is started with the first and sleeps until the next deadline. A million pending timers are fine: starting and
 /// cancelling take the same time however many there are. For a thread of your own, or functions that run in a pool, see [`Timers`].
 ///
-/// Dropping a `Timer` that was started lets it go on: only [`cancel`](Timer::cancel) stops it.
+/// Dropping a `Timer` that was started lets it go on: only [`cancel`](Timer::cancel) stops it. When `main` returns the process ends, with whatever is pending; who wants to
+/// wait for that [joins](Timer::join). (Python waits.)
 ///
 /// # When it runs
 ///
 /// Never early. How late depends on the system, and on the functions of other timers: they run one after the other, in the order of their deadlines (with the same
-/// deadline, in the order in which they were started), so one that takes long delays those behind it. Changes of the wall clock do not matter. A delay of zero runs at once,
+/// deadline, as a rule in the order in which they were started), so one that takes long delays those behind it. Changes of the wall clock do not matter. A delay of zero runs at once,
 /// in the service's thread; one that is too long for the clock (584 years) never does, and keeps its function until it is cancelled or the service is shut down.
 ///
 /// # Panics

@@ -23,7 +23,9 @@
 //! 2. All timers of a lower level are before all of a higher one, and within a level those of a lower slot are first. So the first slot of the lowest
 //!    level that has one holds the next timer of all.
 //! 3. A slot's `earliest` is at most the deadline of each timer in it. (It may be less, when that timer was taken out.)
-//! 4. In a slot, timers with the same deadline stand in the order in which they came.
+//! 4. In a slot, timers with the same deadline stand in the order in which they came; but for those that came while others were being moved there.
+//!
+//! (While a slot is being moved, see below, the second is true of the others: those that are left in it may be anywhere between.)
 //!
 //! When the first slot's `earliest` is due, `base` goes there. If that slot is at a higher level, its timers are put where they belong now: lower, since they agree with
 //! `base` in that digit. So each is moved seven times at most, and mostly once or twice, or never if it is cancelled. A slot may hold a million of them: so this is done in

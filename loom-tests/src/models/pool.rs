@@ -253,7 +253,7 @@ fn scope_nested_spawn() {
 fn both() {
     let (a, b) = (Data::new(1), Data::new(2));
     let pool = lazy_pool();
-    let sum = pool.both(|| a.with_mut(|a| core::mem::take(a)), || b.with_mut(|b| core::mem::take(b)));
+    let sum = pool.both(|| a.with_mut(core::mem::take), || b.with_mut(core::mem::take));
     assert_eq!(sum, (1, 2));
 }
 
@@ -261,7 +261,7 @@ fn both() {
 fn both_stolen() {
     let data = Data::new(2);
     let pool = WorkPool::new(2);
-    let sum = pool.both(|| 1, || data.with_mut(|data| core::mem::take(data)));
+    let sum = pool.both(|| 1, || data.with_mut(core::mem::take));
     assert_eq!(sum, (1, 2));
 }
 

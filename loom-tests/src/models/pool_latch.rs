@@ -1,6 +1,7 @@
 //! The latch: whoever waits goes on when the count is at zero, sees what all have done who counted down, and finds the latch its own.
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 
 use super::{Model, bounded, exhaustive};
 use crate::world::{Arc, Data, JoinHandle, spawn};
@@ -20,26 +21,29 @@ pub const MODELS: &[Model] = &[
 
 /// A place on the stack of one who waits.
 struct Place {
-    latch: UnsafeCell<Latch>,
+    latch: UnsafeCell<MaybeUninit<Latch>>,
     data: [Data<u32>; 2],
 }
 
-// SAFETY: a latch is made for sharing, and is replaced only by one who has waited for it.
+// SAFETY: a latch is made for sharing, and goes only when one has waited for it.
 unsafe impl Sync for Place {}
 
 impl Place {
     fn new(count: usize) -> Arc<Place> {
-        Arc::new(Place { latch: UnsafeCell::new(Latch::new(count)), data: [(); 2].map(|()| Data::new(0)) })
+        Arc::new(Place {
+            latch: UnsafeCell::new(MaybeUninit::new(Latch::new(count))),
+            data: [(); 2].map(|()| Data::new(0)),
+        })
     }
 
     fn latch(&self) -> &Latch {
-        // SAFETY: it is replaced only by one who has waited for it, when nobody uses it any more.
-        unsafe { &*self.latch.get() }
+        // SAFETY: it goes only when one has waited for it, and nobody uses it any more.
+        unsafe { (*self.latch.get()).assume_init_ref() }
     }
 
     fn count_down(&self) {
         // SAFETY: each model counts its threads in.
-        unsafe { Latch::count_down(self.latch.get()) };
+        unsafe { Latch::count_down(self.latch.get().cast()) };
     }
 
     fn counter(self: &Arc<Place>, index: usize) -> JoinHandle<()> {
@@ -48,6 +52,23 @@ impl Place {
             place.data[index].with_mut(|data| *data = 1);
             place.count_down();
         })
+    }
+
+    /// The latch goes, and its place is used for something else. For one who has waited for it.
+    fn free(&self) {
+        // SAFETY: nobody uses the latch any more: that is what is to be shown.
+        unsafe {
+            (*self.latch.get()).assume_init_drop();
+            self.latch.get().write_bytes(0xa5, 1);
+        }
+    }
+
+    /// Nobody has touched what stands there now. (Under loom, whoever does so fails at once.)
+    fn assert_untouched(&self) {
+        // SAFETY: all bytes were written in `free`, and all threads have ended.
+        let bytes: [u8; size_of::<Latch>()] =
+            unsafe { self.latch.get().cast::<[u8; size_of::<Latch>()]>().read() };
+        assert!(bytes.iter().all(|&byte| byte == 0xa5), "somebody has touched the latch when it was gone");
     }
 
     fn assert_seen(&self, index: usize) {
@@ -63,6 +84,7 @@ fn wait() {
     place.assert_seen(0);
     assert!(place.latch().is_done());
     counter.join().unwrap();
+    place.free();
 }
 
 /// Who sees it done sees what came before.
@@ -73,6 +95,7 @@ fn is_done() {
         place.assert_seen(0);
     }
     counter.join().unwrap();
+    place.free();
 }
 
 /// Whoever has waited uses the place for something else at once, and nobody touches that.
@@ -80,12 +103,9 @@ fn place_is_free() {
     let place = Place::new(1);
     let counter = place.counter(0);
     place.latch().wait(|| {});
-    // SAFETY: we have waited for it.
-    unsafe { *place.latch.get() = Latch::new(1) };
+    place.free();
     counter.join().unwrap();
-    assert!(!place.latch().is_done());
-    place.count_down();
-    assert!(place.latch().is_done());
+    place.assert_untouched();
 }
 
 /// The waiter is counted itself, as a scope's closure is.
@@ -95,10 +115,9 @@ fn both_count() {
     place.count_down();
     place.latch().wait(|| {});
     place.assert_seen(0);
-    // SAFETY: we have waited for it.
-    unsafe { *place.latch.get() = Latch::new(1) };
+    place.free();
     counter.join().unwrap();
-    assert!(!place.latch().is_done());
+    place.assert_untouched();
 }
 
 /// Two count down, and one waits: it sees what both have done.
@@ -108,12 +127,11 @@ fn two_count_down() {
     place.latch().wait(|| {});
     place.assert_seen(0);
     place.assert_seen(1);
-    // SAFETY: we have waited for it.
-    unsafe { *place.latch.get() = Latch::new(1) };
+    place.free();
     for counter in counters {
         counter.join().unwrap();
     }
-    assert!(!place.latch().is_done());
+    place.assert_untouched();
 }
 
 /// A place where one who is counted lists a job, for the waiter to run it.
@@ -157,7 +175,9 @@ fn add() {
     });
     listed.place.latch().wait(|| listed.help());
     listed.place.data[0].with(|data| assert_eq!(*data, 8));
+    listed.place.free();
     lister.join().unwrap();
+    listed.place.assert_untouched();
 }
 
 /// The same, and a third counts down at any time.
@@ -171,9 +191,8 @@ fn add_and_two_helpers() {
     listed.place.latch().wait(|| listed.help());
     listed.place.data[0].with(|data| assert_eq!(*data, 8));
     listed.place.assert_seen(1);
-    // SAFETY: we have waited for it.
-    unsafe { *listed.place.latch.get() = Latch::new(1) };
+    listed.place.free();
     lister.join().unwrap();
     counter.join().unwrap();
-    assert!(!listed.place.latch().is_done());
+    listed.place.assert_untouched();
 }
