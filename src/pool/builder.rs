@@ -61,7 +61,8 @@ impl WorkPoolBuilder {
         self
     }
 
-    /// Whether a worker is started only when a job waits and none is idle. By default all are started at once.
+    /// Whether a worker is started only when a job waits and none is idle. By default all are started at once. If there is no thread to be had then, the panic hook is told so (by a
+    /// `String`); and if there is no other worker either, what is queued is cancelled.
     pub fn lazy_start(mut self, lazy: bool) -> WorkPoolBuilder {
         self.is_lazy = lazy;
         self
@@ -84,7 +85,7 @@ impl WorkPoolBuilder {
         self
     }
 
-    /// Is called with the payload of each panic that no handle tells: of a job whose handle was dropped before it ended, of a callback, of a thread's init,
+    /// Is called with the payload of each panic that no handle tells: of a job whose handle was dropped unread before all was over, of a callback, of a thread's init,
     /// and of all that failed in a `map` or a `scope` after the first. By default such payloads are dropped (Rust's own panic hook has printed
     /// the message by then).
     pub fn panic_hook(

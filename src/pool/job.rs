@@ -147,7 +147,7 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
     ///
     /// The entry came from `entry` of this type, and is not acted upon any more.
     pub(super) unsafe fn into_inner(entry: Entry) -> F {
-        // SAFETY: it came from a box in `new`, and nobody else has it.
+        // SAFETY: it came from a box in `entry`, and nobody else has it.
         unsafe { Box::from_raw(entry.as_ptr().cast::<Self>().as_ptr()) }.f
     }
 }

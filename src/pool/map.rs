@@ -172,14 +172,14 @@ where
     let chunk_len = chunk_len.max(len.div_ceil(Latch::MOST)).clamp(1, len);
     let chunks = len.div_ceil(chunk_len);
 
+    let mut results: Vec<MaybeUninit<R>> = Vec::with_capacity(len);
+    // SAFETY: they may be uninitialised, and there is room for them.
+    unsafe { results.set_len(len) };
     // The chunks take the items out; the vector only gives its memory back.
     let mut items = ManuallyDrop::new(items);
     let items_ptr = items.as_mut_ptr();
     // SAFETY: a vector of the same memory, without items.
     let _memory = unsafe { Vec::from_raw_parts(items_ptr, 0, items.capacity()) };
-    let mut results: Vec<MaybeUninit<R>> = Vec::with_capacity(len);
-    // SAFETY: they may be uninitialised, and there is room for them.
-    unsafe { results.set_len(len) };
 
     let has_worker = pool.with_own_worker(|worker| worker.is_some());
     let bulk = Arc::new(Bulk {

@@ -78,7 +78,7 @@ use worker::{Shared, Worker};
 ///
 /// A worker may use its own pool: a job can make other jobs and wait for them, also in a pool of one. A worker that waits runs what it waits
 /// for itself, if nobody has begun it, **and nothing else**: a job is never started in the middle of another that has nothing to do with it, and
-/// perhaps holds a lock. If what it waits for has begun elsewhere, the worker blocks. (Two jobs that wait for each other do so for ever.)
+/// perhaps holds a lock. If what it waits for has begun elsewhere, the worker blocks. (Two jobs that wait for each other do so for ever, and so does one that waits for its own handle.)
 ///
 /// Jobs that a worker makes for its own pool are taken last in, first out by that worker, and first in, first out by the others. They are
 /// not held up by the queue bound, and not refused after `close`: they are a part of the job that makes them.
@@ -96,7 +96,8 @@ use worker::{Shared, Worker};
 /// # The end
 ///
 /// `close` lets queued jobs run, `terminate` cancels them, `join` waits for the threads. Dropping the pool closes it and joins; dropped by
-/// one of its own workers, it closes only.
+/// one of its own workers, it closes only. A `scope`, `map` or `both` of a job that runs is a part of that job: it is done to its end also in a pool that was terminated. A pool
+/// in a static is never dropped: when `main` returns, the process ends with whatever is queued.
 ///
 /// # Memory ordering
 ///
@@ -147,6 +148,7 @@ impl WorkPool {
     /// # Panics
     ///
     /// With what `f` panics with; or if the pool is closed, or terminated before `f` has begun.
+    #[track_caller]
     pub fn apply<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         if self.is_own_worker() {
             return f();
@@ -162,7 +164,10 @@ impl WorkPool {
         // SAFETY: it was queued, and is not taken back.
         match unsafe { job.join() } {
             Ok(result) => result,
-            Err(_f) => panic!("WorkPool::apply: the job was cancelled before it began"),
+            Err(f) => {
+                drop(f);
+                panic!("WorkPool::apply: the job was cancelled before it began");
+            }
         }
     }
 
@@ -172,7 +177,7 @@ impl WorkPool {
     ///
     /// If the pool is closed, and the caller is none of its workers. ([`try_apply_async`](Self::try_apply_async) gives `f` back instead.)
     #[doc(alias = "submit")]
-    #[cfg_attr(feature = "loom", track_caller)]
+    #[track_caller]
     pub fn apply_async<R, F>(&self, f: F) -> JobHandle<R>
     where
         R: Send + 'static,
@@ -206,7 +211,7 @@ impl WorkPool {
     /// As for `apply_async`.
     #[doc(alias = "callback")]
     #[doc(alias = "error_callback")]
-    #[cfg_attr(feature = "loom", track_caller)]
+    #[track_caller]
     pub fn apply_async_with<R, F, C>(&self, f: F, on_done: C) -> JobHandle<R>
     where
         R: Send + 'static,
@@ -271,6 +276,7 @@ impl WorkPool {
     /// # Panics
     ///
     /// If the pool is closed, and the caller is none of its workers.
+    #[track_caller]
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) {
         spawn(&self.shared, f);
     }
@@ -401,7 +407,8 @@ impl WorkPool {
     }
 
     /// Calls `f` for each item, in the pool, and returns an iterator of the results in the order of the items, each as soon as it is there. Items are
-    /// taken from the input as the results are, so many ahead that the workers have something to do: two for each.
+    /// taken from the input as the results are, so many ahead that the workers have something to do: two for each. This call takes the first of them, and blocks only
+    /// if the pool has a queue bound and no room; `next` blocks until the next result is there.
     ///
     /// # Panics
     ///
@@ -501,7 +508,7 @@ impl WorkPool {
         self.shared.max_workers()
     }
 
-    /// How many workers have nothing to do just now.
+    /// How many workers have nothing to do just now: they sleep, or look for a job, or are being started.
     pub fn idle(&self) -> usize {
         self.shared.sleep().idle()
     }
@@ -547,6 +554,7 @@ where
 }
 
 /// Makes a job without a handle.
+#[track_caller]
 fn spawn<F: FnOnce() + Send + 'static>(pool: &Arc<Shared>, f: F) {
     let entry = Detached::entry(f);
     if pool.submit(entry, Deadline::Never).is_err() {
@@ -588,10 +596,10 @@ where
     let b = StackJob::new(b);
     // SAFETY: it is queued once, here. We stay until it was acted upon or taken back.
     let entry = unsafe { b.entry() };
+    let guard = TakeBack { worker, b: &b };
     worker.push(entry);
     // We run it ourselves in any case, so it may go unnoticed by one who is just going to sleep.
     worker.shared().hint();
-    let guard = TakeBack { worker, b: &b };
     let result_of_a = a();
     core::mem::forget(guard);
     let result_of_b = if worker.take_back(entry) {

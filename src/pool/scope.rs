@@ -204,7 +204,9 @@ impl<'scope> Scope<'scope, '_> {
     /// Makes a job that runs in the pool, before the call of `scope` returns.
     ///
     /// If the pool has a queue bound, it may block as `apply_async` does. In a pool that was terminated the job is cancelled, and `scope`
-    /// panics when all is done.
+    /// panics when all is done; but for a scope that a worker has opened, which is a part of its job.
+    ///
+    /// (In a scope that a worker has opened, some 60 bytes for each job are kept until the scope's closure has returned.)
     ///
     /// # Panics
     ///

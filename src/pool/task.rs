@@ -7,8 +7,8 @@
 //!                 RUNNING  somebody runs it, or drops it
 //!                 SETTLED  the result is there and the callbacks have run; the waiter is about to be told
 //!                 DONE     the result is there (or was taken)
-//! PARKED          somebody waits for DONE
-//! CALLBACKS       there are callbacks that were added after the job was made
+//! PARKED          somebody waits for DONE, or has until his deadline
+//! CALLBACKS       there are callbacks that were added after the job was made (from SETTLED on it means nothing)
 //! HANDLE          there is a handle
 //! ENTRY           it is in a queue, or was taken from one and not acted upon
 //! ```

@@ -173,6 +173,8 @@ impl Shared {
         let error = {
             // Over the start: whoever joins sees each thread that has run.
             let mut threads = self.threads.lock();
+            // Of those that have died in their init there may be many.
+            threads.retain(|thread| !thread::has_ended(thread));
             match thread::spawn(name, move || Worker::run(shared, seat)) {
                 Ok(thread) => {
                     threads.push(thread);
@@ -201,8 +203,9 @@ impl Shared {
         self.free_seats.lock().push(seat);
         if self.sleep.not_started() == 0 {
             // Nobody is left to run what is queued. The next job to come tries again.
-            self.cancel_queued();
-            if self.is_closed() {
+            // (Unless somebody comes who is: then it is his.)
+            self.cancel_queued(|| self.sleep.started() == 0);
+            if self.is_closed() && self.sleep.is_empty() {
                 self.ended.set();
             }
         } else {
@@ -221,21 +224,23 @@ impl Shared {
     pub(super) fn terminate(&self) {
         self.terminated.set();
         self.close();
-        self.cancel_queued();
+        self.cancel_queued(|| true);
         if self.sleep.is_empty() {
             // Who has queued what we have just taken starts nobody for it, and somebody may wait for that worker.
             self.ended.set();
         }
     }
 
-    /// Cancels all jobs that are in a queue.
-    fn cancel_queued(&self) {
-        while let Ok(entry) = self.injector.try_get() {
+    /// Cancels all jobs that are in a queue, as long as it shall go on.
+    fn cancel_queued(&self, goes_on: impl Fn() -> bool) {
+        while goes_on()
+            && let Ok(entry) = self.injector.try_get()
+        {
             // SAFETY: it was taken from the queue, and so is ours.
             unsafe { entry.act(Action::Cancel, self.hook()) };
         }
         for deque in &self.deques {
-            loop {
+            while goes_on() {
                 match deque.steal() {
                     // SAFETY: it was taken from the deque, and so is ours.
                     Steal::Got(job) => unsafe {
@@ -281,7 +286,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Nothing is left but where no worker could be started.
-        self.cancel_queued();
+        self.cancel_queued(|| true);
     }
 }
 

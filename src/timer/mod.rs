@@ -365,7 +365,7 @@ impl TimersBuilder {
     }
 
     /// Runs the functions in this pool, so that one which takes long does not delay the others. If the pool is closed, or has a queue bound and no room, a timer that is due is
-    /// cancelled instead.
+    /// cancelled instead; for good, also if it has a period.
     pub fn pool(mut self, pool: Arc<WorkPool>) -> TimersBuilder {
         self.pool = Some(pool);
         self

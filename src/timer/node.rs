@@ -9,14 +9,14 @@
 //! DONE       it has ended: it ran for the last time, or never will
 //! PARKED     somebody waits for DONE
 //! HANDLE     there is a handle
-//! SERVICE    the service holds it: in the wheel, or about to run it
+//! SERVICE    the service holds it: in the wheel, among those that are due, in its pool's queue, or about to run it
 //! ```
 //!
 //! # Transitions
 //!
 //! ```text
-//! start       STARTED, SERVICE := 1      once, and not when CANCELLED; then goes into the wheel
-//! cancel      CLAIMED, CANCELLED := 1    if CLAIMED was 0: out of the wheel, if it is there, and ends
+//! start       STARTED, SERVICE := 1      once, and not when CLAIMED; then goes into the wheel
+//! cancel      CLAIMED, CANCELLED := 1    and if CLAIMED was 0: out of the wheel, if it is there, and ends
 //! fire        CLAIMED := 1               if it was 0: runs; else it was cancelled
 //! again       CLAIMED 1 -> 0             if not CANCELLED; then goes into the wheel, unless CLAIMED again by then
 //! end         DONE := 1, PARKED := 0     with the wake-up under the queue lock, if PARKED
@@ -28,7 +28,7 @@
 //! 1. Cancel and fire are decided by the one step that sets CLAIMED. `cancel` says true if that was its own.
 //! 2. The place in the wheel is touched with the wheel's lock held, and only there. Who puts a timer into the wheel looks at CLAIMED with the lock held, and who has
 //!    cancelled takes the lock after his step: so either the one does not put it in, or the other finds it there.
-//! 3. The function is touched by the one who has set CLAIMED.
+//! 3. The function is touched by the one who has set CLAIMED; or by the handle as it goes, if the timer was never started.
 //! 4. SERVICE goes with the place in the wheel: whoever takes the timer out of it has that bit to let go.
 
 use core::mem::ManuallyDrop;

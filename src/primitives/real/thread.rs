@@ -22,6 +22,11 @@ pub fn is_current(thread: &JoinHandle<()>) -> bool {
     thread.thread().id() == std::thread::current().id()
 }
 
+/// Whether the thread behind this handle is at its end, but for its thread-locals.
+pub fn has_ended(thread: &JoinHandle<()>) -> bool {
+    thread.is_finished()
+}
+
 /// How many threads can run at once on this machine; 1 if nobody knows.
 pub fn available_parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
