@@ -523,6 +523,34 @@ const PLANTED: &[Planted] = &[
         operations: &[Rmw("fetch_and")],
         fault: Fault::Order(Ordering::Release),
     },
+    Planted {
+        what: "Timer: its end publishes nothing",
+        model: "timer_fires",
+        file: "timer/node.rs",
+        operations: &[CompareExchange(Ordering::AcqRel)],
+        fault: Fault::Order(Ordering::Acquire),
+    },
+    Planted {
+        what: "Timer: its end wakes nobody",
+        model: "timer_fires",
+        file: "timer/node.rs",
+        operations: &[Parking("unpark_filter")],
+        fault: Fault::SkipUnpark,
+    },
+    Planted {
+        what: "Timer: parks without a last look at the word",
+        model: "timer_fires",
+        file: "timer/node.rs",
+        operations: &[Parking("park")],
+        fault: Fault::SkipValidate,
+    },
+    Planted {
+        what: "Timer: the service is not told of a new one",
+        model: "timer_fires_again_later",
+        file: "event/raw.rs",
+        operations: &[Parking("unpark_all")],
+        fault: Fault::SkipUnpark,
+    },
 ];
 
 /// Writes a site and a fault so that a child can read them.
