@@ -84,8 +84,8 @@ impl Poll {
                 for _ in 0..self.polling.pauses {
                     thread::spin_loop();
                 }
-            } else {
-                thread::yield_now();
+            } else if !thread::offer() {
+                return false;
             }
             if is_ready() {
                 return true;

@@ -22,6 +22,12 @@ pub fn is_current(thread: &JoinHandle<()>) -> bool {
     thread.thread().id() == loom::thread::current().id()
 }
 
+/// Offers the processor to other threads. Nobody polls under the model.
+pub fn offer() -> bool {
+    yield_now();
+    true
+}
+
 /// Whether the thread behind this handle is at its end, but for its thread-locals. loom doesn't tell; who asks joins it later.
 pub fn has_ended(_thread: &JoinHandle<()>) -> bool {
     false

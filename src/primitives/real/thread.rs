@@ -3,7 +3,8 @@
 use core::cell::Cell;
 use core::num::NonZeroU64;
 
-use super::atomic::{AtomicU64, Ordering};
+use super::atomic::{AtomicU64, AtomicUsize, Ordering};
+use super::time::Instant;
 
 pub use core::hint::spin_loop;
 pub use std::thread::{JoinHandle, panicking, yield_now};
@@ -20,6 +21,34 @@ pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Res
 /// Whether the thread behind this handle is the calling one.
 pub fn is_current(thread: &JoinHandle<()>) -> bool {
     thread.thread().id() == std::thread::current().id()
+}
+
+/// An offer of the processor that is taken for longer than this was taken by a thread that had nothing to do with us.
+const TAKEN_FOR_LONG: core::time::Duration = core::time::Duration::from_micros(100);
+
+/// So many offers are not made after one that was taken for long.
+const WARY_FOR: usize = 1000;
+
+/// How many more offers are not to be made.
+static WARY: AtomicUsize = AtomicUsize::new(0);
+
+/// Offers the processor to other threads, unless that has cost a time slice lately. False: it was not offered.
+///
+/// Who polls and yields in between helps the thread that he waits for, if that wants the same processor. But beside threads that only compute it costs milliseconds, while
+/// one who is parked is woken at once. So each that finds out tells the others, for a while.
+pub fn offer() -> bool {
+    // Relaxed, all: numbers that may be lost or old; nothing but time depends on them.
+    let wary = WARY.load(Ordering::Relaxed);
+    if wary > 0 {
+        WARY.store(wary - 1, Ordering::Relaxed);
+        return false;
+    }
+    let begin = Instant::now();
+    yield_now();
+    if begin.elapsed() > TAKEN_FOR_LONG {
+        WARY.store(WARY_FOR, Ordering::Relaxed);
+    }
+    true
 }
 
 /// Whether the thread behind this handle is at its end, but for its thread-locals.
