@@ -16,7 +16,8 @@
 //!
 //! ```text
 //! start       STARTED, SERVICE := 1      once, and not when CLAIMED; then goes into the wheel
-//! cancel      CLAIMED, CANCELLED := 1    and if CLAIMED was 0: out of the wheel, if it is there, and ends
+//! cancel      in the wheel: taken out of it, which claims it (invariant 2); CLAIMED, CANCELLED := 1 with the end
+//!             else: CLAIMED, CANCELLED := 1, with the wheel's lock held; and if CLAIMED was 0, ends
 //! fire        CLAIMED := 1               if it was 0: runs; else it was cancelled
 //! again       CLAIMED 1 -> 0             if not CANCELLED; then goes into the wheel, unless CLAIMED again by then
 //! end         DONE := 1, PARKED := 0     with the wake-up under the queue lock, if PARKED
@@ -25,10 +26,11 @@
 //!
 //! # Invariants
 //!
-//! 1. Cancel and fire are decided by the one step that sets CLAIMED. `cancel` says true if that was its own.
-//! 2. The place in the wheel is touched with the wheel's lock held, and only there. Who puts a timer into the wheel looks at CLAIMED with the lock held, and who has
-//!    cancelled takes the lock after his step: so either the one does not put it in, or the other finds it there.
-//! 3. The function is touched by the one who has set CLAIMED; or by the handle as it goes, if the timer was never started.
+//! 1. Cancel and fire are decided by one step. For a timer in the wheel: who takes it out of there, with the lock held, the service or a canceller. For one that is out of it,
+//!    to be run: who sets CLAIMED. `cancel` says true if that was its own.
+//! 2. The place in the wheel is touched with the wheel's lock held, and only there. A timer in the wheel is not CLAIMED. Who cancels one that isn't there sets CLAIMED with the lock
+//!    held, and who puts one in looks at CLAIMED with the lock held: so it never comes in again.
+//! 3. The function is touched by the one who has set CLAIMED, or has taken it out of the wheel to cancel it; or by the handle as it goes, if the timer was never started.
 //! 4. SERVICE goes with the place in the wheel: whoever takes the timer out of it has that bit to let go.
 
 use core::mem::ManuallyDrop;
@@ -300,6 +302,24 @@ impl Header {
     ///
     /// By who has claimed it, and holds it by those bits (or is kept by the handle). Once.
     pub(super) unsafe fn end(node: NonNull<Header>, held: u8) {
+        // SAFETY: the caller's promise.
+        unsafe { Header::end_with(node, held, DONE) }
+    }
+
+    /// As `end`, for a timer that was taken out of the wheel to be cancelled, and is not claimed otherwise.
+    ///
+    /// # Safety
+    ///
+    /// By who has taken it out. Once.
+    pub(super) unsafe fn end_cancelled(node: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        unsafe { Header::end_with(node, SERVICE, DONE | CLAIMED | CANCELLED) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `end` or `end_cancelled`. The bits `gained` are not set, and nobody else sets them.
+    unsafe fn end_with(node: NonNull<Header>, held: u8, gained: u8) {
         // SAFETY: we hold it until the step that lets go.
         let (this, key) = unsafe { (&node.as_ref().word, node.as_ref().key()) };
         // Relaxed: only a guess, the CAS below decides.
@@ -307,7 +327,7 @@ impl Header {
         let next = loop {
             if word & PARKED != 0 {
                 let mut next = 0;
-                let step = PARKED + held - DONE;
+                let step = PARKED + held - gained;
                 // SAFETY: the key is the address of our own word; the callback is one read-modify-write of it. From that on the timer may be
                 // gone.
                 unsafe {
@@ -315,7 +335,7 @@ impl Header {
                         key,
                         |_| FilterOp::Unpark,
                         |_| {
-                            // Release and Acquire: as below. All in one step: what it takes away was there, and DONE was not.
+                            // Release and Acquire: as below. All in one step: what it takes away was there, and what it adds was not.
                             next = this.fetch_sub(step, Ordering::AcqRel) - step;
                             LOOK
                         },
@@ -323,7 +343,7 @@ impl Header {
                 }
                 break next;
             }
-            let next = (word | DONE) & !held;
+            let next = (word | gained) & !held;
             // Release: pairs with the Acquire of those who find it done. Acquire: pairs with the Release of a handle that was let go, since we
             // may be the one to free the timer. Relaxed on failure: it is the next guess.
             match this.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {

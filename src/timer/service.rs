@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::node::{self, Header, Refused, SERVICE};
-use super::wheel::Wheel;
+use super::wheel::{Found, Wheel};
 use crate::deadline::Deadline;
 use crate::error::TimerStartError;
 use crate::event::Event;
@@ -211,14 +211,27 @@ impl Service {
     ///
     /// The caller's handle holds it.
     pub(super) unsafe fn cancel(&self, node: NonNull<Header>) -> bool {
-        // SAFETY: the caller's promise; and what `claim_to_cancel` gives us is what the calls after it ask for.
+        // SAFETY: the caller's promise; and what is ours by taking it out or by claiming it.
         unsafe {
-            if !node.as_ref().claim_to_cancel() {
-                return false;
+            let mut state = self.state.lock();
+            match state.wheel.cancel(node) {
+                Found::Linked => {
+                    drop(state);
+                    Header::drop_function(node, self.hook());
+                    Header::end_cancelled(node);
+                    return true;
+                }
+                Found::Cancelled => return false,
+                Found::NotLinked => {
+                    // With the lock held: invariant 2 of node.rs.
+                    if !node.as_ref().claim_to_cancel() {
+                        return false;
+                    }
+                }
             }
-            let was_in = node.as_ref().is_started() && self.state.lock().wheel.remove(node);
+            drop(state);
             Header::drop_function(node, self.hook());
-            Header::end(node, if was_in { SERVICE } else { 0 });
+            Header::end(node, 0);
         }
         true
     }

@@ -65,6 +65,20 @@ pub(super) struct Place {
 /// The slot of a timer that is not in the wheel. (A timer has this number apart from its place, where it would take eight bytes.)
 pub(super) const NOWHERE: u16 = u16::MAX;
 
+/// The slot of a timer that was taken out of the wheel to be cancelled. It never comes back.
+pub(super) const CANCELLED: u16 = u16::MAX - 1;
+
+/// Where a timer was found that is to be cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    /// In the wheel; now it is out, for good.
+    Linked,
+    /// Not in the wheel: it is about to run, or runs, or has ended.
+    NotLinked,
+    /// Somebody else has taken it out to cancel it.
+    Cancelled,
+}
+
 impl Place {
     pub(super) const fn new(delay: u64) -> Place {
         Place { prev: ptr::null_mut(), next: ptr::null_mut(), deadline: delay }
@@ -176,20 +190,34 @@ impl Wheel {
         }
     }
 
-    /// Takes a timer out, if it is in.
+    /// Takes a timer out to cancel it, if it is in.
     ///
     /// # Safety
     ///
     /// The timer is valid, and in no other wheel.
-    pub(super) unsafe fn remove(&mut self, node: NonNull<Header>) -> bool {
+    pub(super) unsafe fn cancel(&mut self, node: NonNull<Header>) -> Found {
         // SAFETY: the timers in a slot are valid, and all places are ours.
         unsafe {
-            let own_slot = Wheel::slot(node);
-            if *own_slot == NOWHERE {
-                return false;
+            match *Wheel::slot(node) {
+                NOWHERE => return Found::NotLinked,
+                CANCELLED => return Found::Cancelled,
+                _ => {}
             }
-            let index = usize::from(*own_slot);
-            *own_slot = NOWHERE;
+            self.unlink(node);
+            *Wheel::slot(node) = CANCELLED;
+        }
+        Found::Linked
+    }
+
+    /// Takes a timer out of its slot.
+    ///
+    /// # Safety
+    ///
+    /// It is in one.
+    unsafe fn unlink(&mut self, node: NonNull<Header>) {
+        // SAFETY: the timers in a slot are valid, and all places are ours.
+        unsafe {
+            let index = usize::from(*Wheel::slot(node));
             let Place { prev, next, .. } = *Wheel::place(node);
             let slot = &mut self.slots[index];
             match NonNull::new(prev) {
@@ -205,7 +233,6 @@ impl Wheel {
             }
         }
         self.len -= 1;
-        true
     }
 
     fn vacate(&mut self, index: usize) {

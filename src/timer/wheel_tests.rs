@@ -84,7 +84,15 @@ impl Both {
     fn remove(&mut self, number: usize) -> bool {
         let place = self.model.iter().position(|entry| entry.number == number);
         // SAFETY: as in `put`.
-        let removed = unsafe { self.wheel.remove(self.timers[number]) };
+        let removed = unsafe {
+            let found = self.wheel.cancel(self.timers[number]);
+            if found == Found::Linked {
+                assert_eq!(self.wheel.cancel(self.timers[number]), Found::Cancelled);
+                // Here they come back.
+                *Wheel::slot(self.timers[number]) = NOWHERE;
+            }
+            found == Found::Linked
+        };
         assert_eq!(removed, place.is_some(), "timer {number}");
         if let Some(place) = place {
             self.model.remove(place);

@@ -10,18 +10,18 @@ use raddle::{Timer, TimerStartError, Timers};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    bounded("timer_fires", 4, 16_686, fires),
+    bounded("timer_fires", 4, 18_500, fires),
     bounded("timer_fires_again_later", 3, 71_480, fires_again_later),
-    bounded("timer_cancel", 4, 16_123, cancel),
-    bounded("timer_cancel_and_drop", 4, 15_302, cancel_and_drop),
+    bounded("timer_cancel", 5, 44_200, cancel),
+    bounded("timer_cancel_and_drop", 5, 35_700, cancel_and_drop),
     bounded("timer_dropped_handle", 4, 19_471, dropped_handle),
     bounded("timer_join_timeout", 3, 13_700, join_timeout),
     bounded("timer_shutdown", 3, 10_800, shutdown),
-    bounded("timer_every_cancel", 4, 21_023, every_cancel),
+    bounded("timer_every_cancel", 4, 14_400, every_cancel),
     bounded("timer_service_dropped_by_its_timer", 4, 2_341, service_dropped_by_its_timer),
     bounded("timer_shutdown_and_insert", 3, 27_028, shutdown_and_insert),
-    bounded("timer_start_and_cancel", 4, 27_632, start_and_cancel),
-    bounded("timer_cancel_by_two", 3, 18_734, cancel_by_two),
+    bounded("timer_start_and_cancel", 4, 19_700, start_and_cancel),
+    bounded("timer_cancel_by_two", 3, 15_200, cancel_by_two),
 ];
 
 /// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in
