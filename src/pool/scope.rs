@@ -3,6 +3,17 @@
 //! A latch counts those that are not done, and the scope's own closure. If a worker waits for it, it runs the scope's jobs that nobody has begun,
 //! and no others: so the scope keeps a list of them (a stack in Treiber's manner; one thread takes it, always as a whole). A job is in two
 //! places then, in a queue and in that list, and belongs to whoever claims it.
+//!
+//! # A job's word
+//!
+//! ```text
+//! CLAIMED  somebody runs it or drops it, or has: who set this has the closure to himself
+//! ENTRY    it is in a queue, or was taken from one and not acted upon
+//! LISTED   it is in the scope's list, or was taken from it and not acted upon
+//! ```
+//!
+//! Who takes the last of ENTRY and LISTED away frees the memory. That may be after the scope is gone: then the closure is gone too, and nothing of
+//! the scope is touched. The scope itself is there until its latch is at zero, which each job lowers after it has run.
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
