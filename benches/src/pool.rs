@@ -6,7 +6,7 @@ pub mod peers;
 
 use std::thread;
 
-use crate::harness::{Contender, Workload};
+use crate::harness::{Contender, Workload, one_of};
 use measure::FORKS;
 
 /// What a job of a `map` does with its item.
@@ -21,60 +21,50 @@ pub fn workloads() -> Vec<Workload> {
     vec![
         submit(workers, 1),
         submit(workers, 4),
-        workload("round-trip", "round trip", 1, ours::round_trip(workers), peers::round_trip(workers)),
+        workload(
+            "round-trip",
+            ("round trip", 1, "one job, until its result is there"),
+            ours::round_trip(workers),
+            peers::round_trip(workers),
+        ),
         map("light", workers, 1_000_000, light),
         map("heavy", workers, 3_000, heavy),
-        workload("fib/25", "fork", FORKS, ours::fib(workers), peers::fib(workers)),
+        workload(
+            "fib/25",
+            ("fork", FORKS, "one call of a recursive function that leaves half of its work to others"),
+            ours::fib(workers),
+            peers::fib(workers),
+        ),
     ]
 }
 
 fn submit(workers: usize, submitters: u64) -> Workload {
-    let name = format!("submit/{submitters}");
+    let about = format!("one empty job from {}, until it has run", one_of(submitters, "thread"));
     let (ours, peers) = (ours::submit(workers, submitters), peers::submit(workers, submitters));
-    workload(&name, "job", submitters, ours, peers)
+    workload(&format!("submit/{submitters}"), ("job", submitters, &about), ours, peers)
 }
 
 fn map(name: &str, workers: usize, items: u64, work: impl Work) -> Workload {
+    let about = format!("one of {items} items of a map");
     let (ours, peers) = (ours::map(workers, items, work), peers::map(workers, items, work));
-    workload(&format!("map/{name}"), "item", items, ours, peers)
+    workload(&format!("map/{name}"), ("item", items, &about), ours, peers)
 }
 
 fn workload(
     name: &str,
-    unit: &'static str,
-    step: u64,
+    (unit, step, about): (&'static str, u64, &str),
     mut contenders: Vec<Contender>,
     peers: Vec<Contender>,
 ) -> Workload {
     contenders.extend(peers);
-    Workload { name: format!("pool/{name}"), unit, step, contenders }
+    Workload::new(format!("pool/{name}"), unit, step, about, contenders)
 }
 
-fn light(item: u64) -> u64 {
+pub fn light(item: u64) -> u64 {
     item * 2 + 1
 }
 
 /// A few microseconds. Each step needs the one before.
 fn heavy(item: u64) -> u64 {
     (0..2_000).fold(item, |x, step| x.wrapping_mul(0x5851_f42d_4c95_7f2d).rotate_left(7) ^ step)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::harness::{self, Effort};
-
-    #[test]
-    fn everybody_does_all_of_it() {
-        let effort = Effort { rounds: 1, sample: Duration::from_micros(100), limit: Duration::from_secs(20) };
-        for workload in workloads() {
-            let report = harness::run(&workload, effort);
-            for outcome in report.outcomes {
-                assert_eq!(outcome.failure, None, "{} in {}", outcome.name, report.name);
-                assert_eq!(outcome.rounds.len(), 1, "{} in {}", outcome.name, report.name);
-            }
-        }
-    }
 }

@@ -7,7 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Contender, Workload};
+use crate::harness::{Contender, Workload, one_of};
+use crate::team::{Span, whole};
 use peers::{Channel, Item, Visit};
 
 type Bytes8 = [u64; 1];
@@ -60,30 +61,46 @@ fn workload(name: String, unit: &'static str, step: u64, kind: Kind) -> Workload
     struct Collect {
         kind: Kind,
         contenders: Vec<Contender>,
+        left_out: Vec<String>,
     }
 
     impl Visit for Collect {
         fn visit<C: Channel>(&mut self) {
-            self.contenders.extend(contender::<C>(self.kind));
+            match contender::<C>(self.kind) {
+                Ok(contender) => self.contenders.push(contender),
+                Err(why) => self.left_out.push(format!("{}: {why}", C::NAME)),
+            }
         }
     }
 
-    let mut collect = Collect { kind, contenders: Vec::new() };
+    let about = match kind {
+        Kind::Throughput(Shape { putters, getters, bytes, .. }) => {
+            let (putter, getter) = (one_of(putters, "putter"), one_of(getters, "getter"));
+            format!("one item of {bytes} bytes from {putter} to {getter}")
+        }
+        Kind::PingPong => "one item there and another back, over a queue with one place each".to_owned(),
+        Kind::Lone(_) => "one put and get; nobody else is there".to_owned(),
+    };
+    let mut collect = Collect { kind, contenders: Vec::new(), left_out: Vec::new() };
     peers::each(&mut collect);
-    Workload { name, unit, step, contenders: collect.contenders }
+    let Collect { contenders, left_out, .. } = collect;
+    Workload { left_out, ..Workload::new(name, unit, step, about, contenders) }
 }
 
-/// `None` if the peer cannot do it.
-fn contender<C: Channel>(kind: Kind) -> Option<Contender> {
+/// An error if the peer cannot do it.
+fn contender<C: Channel>(kind: Kind) -> Result<Contender, &'static str> {
     let (getters, capacity) = match kind {
         Kind::Throughput(shape) => (shape.getters, shape.capacity),
         Kind::PingPong => (1, Some(1)),
         Kind::Lone(capacity) => (1, capacity),
     };
-    if (getters > 1 && !C::MANY_GETTERS) || (capacity.is_none() && !C::UNBOUNDED) {
-        return None;
+    if getters > 1 && !C::MANY_GETTERS {
+        return Err("has one getter only");
     }
-    Some(match kind {
+    if capacity.is_none() && !C::UNBOUNDED {
+        return Err("is bounded only");
+    }
+    Ok(match kind {
         Kind::Throughput(shape) if shape.bytes == 64 => {
             Contender::new(C::NAME, move |items| throughput::<C, Bytes64>(shape, items))
         }
@@ -95,17 +112,6 @@ fn contender<C: Channel>(kind: Kind) -> Option<Contender> {
     })
 }
 
-/// When a thread began its work, when it ended, and the sum of the keys it got.
-type Span = (Instant, Instant, u64);
-
-/// From the first thread that passed the barrier to the last one that had done its work. Neither the start of the threads nor
-/// their end is in it, nor a late wakeup of the thread that measures.
-fn whole(spans: &[Span]) -> Duration {
-    let from = spans.iter().map(|span| span.0).min().expect("there are threads");
-    let to = spans.iter().map(|span| span.1).max().expect("there are threads");
-    to - from
-}
-
 /// `items` in all, in even and fixed shares: no queue is shut down, and the work is the same for every peer.
 fn throughput<C: Channel, T: Item>(shape: Shape, items: u64) -> Duration {
     let put_share = items / shape.putters;
@@ -115,7 +121,7 @@ fn throughput<C: Channel, T: Item>(shape: Shape, items: u64) -> Duration {
     let shared = C::open::<T>(shape.capacity);
     let threads = usize::try_from(shape.putters + shape.getters).expect("a few threads");
     let barrier = &Barrier::new(threads);
-    let spans: Vec<Span> = thread::scope(|s| {
+    let spans: Vec<Span<u64>> = thread::scope(|s| {
         let mut workers = Vec::with_capacity(threads);
         for _ in 0..shape.putters {
             let putter = C::putter(&shared);

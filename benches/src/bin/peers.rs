@@ -6,9 +6,15 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use raddle_benches::harness::{self, BASE, Contender, Effort, Report, Role, Workload};
-use raddle_benches::{idle, instructions, lateness, pool, queue, sibling, timer};
+use raddle_benches::harness::{self, BASE, Budget, Contender, Effort, Role, Workload};
+use raddle_benches::machine::Machine;
+use raddle_benches::report::{self, Report};
+use raddle_benches::{html, idle, instructions, lateness, sibling, workloads};
 use serde_json::json;
+
+/// All workloads together take about so long; one alone has its part of that.
+const QUICK: Duration = Duration::from_secs(120);
+const FULL: Duration = Duration::from_secs(20 * 60);
 
 /// Measures raddle beside its peers, in one process, round by round.
 #[derive(Parser)]
@@ -17,10 +23,10 @@ struct Args {
     /// Only workloads with this in their name. May be given more than once: any of them will do.
     #[arg(long, value_name = "FILTER")]
     only: Vec<String>,
-    /// Fewer rounds (7 instead of 25), and shorter ones.
+    /// Fewer rounds (7 at most instead of 51), and shorter ones: all workloads in 2 minutes instead of 20.
     #[arg(long)]
     quick: bool,
-    /// So many rounds.
+    /// So many rounds, however long they take.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Only this peer beside raddle: a crate, or one of the ways it does something. May be given more than once.
@@ -29,20 +35,26 @@ struct Args {
     /// Writes all figures to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Prints the names of the workloads, and measures nothing.
+    /// Writes a page with plots to this file. Without it, only if everything is measured: to target/peers/index.html.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Prints the names of the workloads and what one operation is, and measures nothing.
     #[arg(long)]
     list: bool,
-    /// Counts instructions of a lone put and get with valgrind instead of measuring time.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "json", "list"])]
+    /// Counts instructions of the paths without contention with valgrind instead of measuring time.
+    #[arg(long, group = "other", conflicts_with_all = ["quick", "rounds", "json", "html", "list"])]
     instructions: bool,
+    /// With --instructions: writes raddle's counts to benches/instructions.json. A test compares with these.
+    #[arg(long, requires = "instructions")]
+    record: bool,
     /// Measures what pools cost that have nothing to do, and services with one timer far ahead.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "list"])]
     idle: bool,
     /// Measures how late timers run.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "list"])]
     lateness: bool,
     /// Counts the bytes that pending timers have on the heap.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "list"])]
     memory: bool,
 }
 
@@ -68,51 +80,78 @@ fn run(args: &Args) -> Result<(), String> {
     if args.memory {
         return memory();
     }
-    let mut workloads = queue::workloads();
-    workloads.extend(pool::workloads());
-    workloads.extend(timer::workloads());
-    check_peers(&args.peer, &workloads)?;
+    let all = workloads();
+    check_peers(&args.peer, &all)?;
+    let mut budget = Budget::new(if args.quick { QUICK } else { FULL }, &all);
+    let workloads = chosen(args, all)?;
     if args.instructions {
-        return instructions::print(&args.peer);
+        return instructions::print(&workloads, &args.peer, args.record);
     }
-    let workloads = chosen(args, workloads)?;
     if args.list {
         for workload in &workloads {
-            println!("{}", workload.name);
+            println!("{:<28} {}", workload.name, workload.about);
         }
         return Ok(());
     }
-    if let Some(file) = &args.json {
+    let html = html_file(args);
+    for file in args.json.iter().chain(&html) {
         // Better now than after all the measuring.
-        fs::write(file, "").map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        write(file, "")?;
     }
     if cfg!(debug_assertions) {
         eprintln!("This is a debug build. Its figures say nothing; use --release.");
     }
 
-    let default_rounds = if args.quick { 7 } else { 25 };
+    let rounds = args.rounds.map(|rounds| rounds as usize);
     let effort = Effort {
-        rounds: args.rounds.map_or(default_rounds, |rounds| rounds as usize),
-        sample: Duration::from_millis(if args.quick { 6 } else { 12 }),
+        least_rounds: rounds.unwrap_or(if args.quick { 3 } else { 9 }),
+        rounds: rounds.unwrap_or(if args.quick { 7 } else { 51 }),
+        sample: Duration::from_millis(if args.quick { 6 } else { 20 }),
         limit: Duration::from_secs(20),
+        time: None,
     };
-    println!("{}\n", head());
-    let began = Instant::now();
-    let reports: Vec<Report> = workloads
-        .iter()
-        .map(|workload| {
-            let report = harness::run(workload, effort);
-            println!("{}", report.table());
-            report
-        })
-        .collect();
-    print!("{}", harness::summary(&reports));
-    println!("\n{} workloads in {:.0} s", reports.len(), began.elapsed().as_secs_f64());
-
-    match &args.json {
-        Some(file) => write_json(file, effort, &reports),
-        None => Ok(()),
+    let machine = Machine::this();
+    for (what, fact) in machine.facts() {
+        println!("{what}: {fact}");
     }
+    println!();
+    let began = Instant::now();
+    let mut reports: Vec<Report> = Vec::new();
+    for workload in &workloads {
+        let time = rounds.is_none().then(|| budget.share(workload));
+        let from = Instant::now();
+        for report in harness::run(workload, Effort { time, ..effort }) {
+            println!("{}", report.table());
+            reports.push(report);
+        }
+        budget.spend(workload, from.elapsed());
+    }
+    print!("{}", report::summary(&reports));
+    println!("\n{} workloads in {:.0} s", workloads.len(), began.elapsed().as_secs_f64());
+
+    if let Some(file) = &args.json {
+        write(file, &json(&machine, effort, &reports)?)?;
+    }
+    if let Some(file) = &html {
+        write(file, &html::page(&machine, &reports))?;
+        println!("{}", file.display());
+    }
+    Ok(())
+}
+
+/// Where the page goes, if there is to be one.
+fn html_file(args: &Args) -> Option<PathBuf> {
+    let is_full = !args.quick && args.only.is_empty() && args.peer.is_empty();
+    let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/index.html");
+    args.html.clone().or_else(|| is_full.then(usual))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(file, text))
+        .map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 /// Runs the program that counts.
@@ -141,74 +180,29 @@ fn chosen(args: &Args, mut workloads: Vec<Workload>) -> Result<Vec<Workload>, St
     workloads.retain(|workload| {
         args.only.is_empty() || args.only.iter().any(|filter| workload.name.contains(filter.as_str()))
     });
-    if workloads.is_empty() {
-        return Err(format!("no workload has \"{}\" in its name; see --list", args.only.join("\" or \"")));
-    }
     if !args.peer.is_empty() {
         for workload in &mut workloads {
             let is_named = |contender: &Contender| args.peer.iter().any(|peer| contender.is_called(peer));
             workload.contenders.retain(|contender| contender.role == Role::Own || is_named(contender));
         }
+        // A limit of the machine is nobody's: it has no contender left.
+        workloads.retain(|workload| !workload.contenders.is_empty());
+    }
+    if workloads.is_empty() {
+        let beside = if args.peer.is_empty() { "" } else { ", and raddle in it" };
+        let wanted = args.only.join("\" or \"");
+        return Err(format!("no workload has \"{wanted}\" in its name{beside}; see --list"));
     }
     Ok(workloads)
 }
 
-/// The peers with their versions, from the lock file that this was built with.
-fn versions() -> Vec<(&'static str, &'static str)> {
-    const LOCK: &str = include_str!("../../Cargo.lock");
-    const PEERS: [&str; 13] = [
-        "async-channel",
-        "async-io",
-        "chili",
-        "crossbeam-channel",
-        "crossfire",
-        "flume",
-        "kanal",
-        "rayon",
-        "scheduled-thread-pool",
-        "thingbuf",
-        "threadpool",
-        "timer",
-        "tokio",
-    ];
-    let quoted =
-        |line: &'static str, key: &str| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"');
-    let mut lines = LOCK.lines();
-    let mut versions = Vec::new();
-    while let Some(line) = lines.next() {
-        if let Some(name) = quoted(line, "name")
-            && PEERS.contains(&name)
-            && let Some(version) = lines.next().and_then(|line| quoted(line, "version"))
-        {
-            versions.push((name, version));
-        }
-    }
-    versions
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn head() -> String {
-    let versions: Vec<String> =
-        versions().iter().map(|(name, version)| format!("{name} {version}")).collect();
-    format!("{} cores, {} {}; {}", cores(), std::env::consts::OS, std::env::consts::ARCH, versions.join(", "))
-}
-
-fn write_json(file: &Path, effort: Effort, reports: &[Report]) -> Result<(), String> {
-    let peers: serde_json::Map<String, serde_json::Value> =
-        versions().iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
-    let all = json!({
+fn json(machine: &Machine, effort: Effort, reports: &[Report]) -> Result<String, String> {
+    let mut all = json!({
         "base": BASE,
-        "cores": cores(),
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "versions": peers,
-        "rounds": effort.rounds,
+        "machine": machine.json(),
         "sample_ms": effort.sample.as_millis() as u64,
-        "workloads": reports.iter().map(Report::json).collect::<Vec<_>>(),
     });
+    all["workloads"] = reports.iter().map(Report::json).collect();
     let text = serde_json::to_string_pretty(&all).map_err(|error| format!("cannot make JSON: {error}"))?;
-    fs::write(file, text + "\n").map_err(|error| format!("cannot write {}: {error}", file.display()))
+    Ok(text + "\n")
 }

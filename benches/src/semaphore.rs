@@ -1,0 +1,224 @@
+//! The workloads of the semaphore.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::contenders;
+use crate::harness::Workload;
+use crate::monitor::{Monitor, Side};
+use crate::team::{repeat, together, work};
+
+/// A semaphore.
+pub trait Counting: Send + Sync + 'static {
+    const NAME: &'static str;
+
+    fn new(permits: u32) -> Self;
+    /// Calls `f` with one permit.
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R;
+}
+
+/// One that gives out several permits at once.
+pub trait CountingMany: Counting {
+    /// Calls `f` with so many permits.
+    fn with_many<R>(&self, n: u32, f: impl FnOnce() -> R) -> R;
+}
+
+pub type Raddle = raddle::Semaphore;
+pub type Tokio = tokio::sync::Semaphore;
+pub type AsyncLock = async_lock::Semaphore;
+#[cfg(target_os = "linux")]
+pub type SemT = crate::posix::Semaphore;
+/// A counter behind a mutex, and a condition.
+pub struct Std(crate::monitor::Std);
+
+impl Counting for Raddle {
+    const NAME: &'static str = "raddle";
+
+    fn new(permits: u32) -> Self {
+        Raddle::new(permits as usize)
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _permit = self.acquire();
+        f()
+    }
+}
+
+impl CountingMany for Raddle {
+    #[inline]
+    fn with_many<R>(&self, n: u32, f: impl FnOnce() -> R) -> R {
+        let _permits = self.acquire_many(n as usize);
+        f()
+    }
+}
+
+/// A runtime only for who has to wait: it does nothing but park the calling thread.
+fn tokio_runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Builder::new_current_thread().build().expect("tokio's runtime starts"))
+}
+
+impl Counting for Tokio {
+    const NAME: &'static str = "tokio";
+
+    fn new(permits: u32) -> Self {
+        Tokio::new(permits as usize)
+    }
+
+    /// Blocks only if there is no permit.
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _permit = self.try_acquire().unwrap_or_else(|_| {
+            tokio_runtime().handle().block_on(self.acquire()).expect("it is never closed")
+        });
+        f()
+    }
+}
+
+impl CountingMany for Tokio {
+    #[inline]
+    fn with_many<R>(&self, n: u32, f: impl FnOnce() -> R) -> R {
+        let _permits = self.try_acquire_many(n).unwrap_or_else(|_| {
+            tokio_runtime().handle().block_on(self.acquire_many(n)).expect("it is never closed")
+        });
+        f()
+    }
+}
+
+impl Counting for AsyncLock {
+    const NAME: &'static str = "async-lock";
+
+    fn new(permits: u32) -> Self {
+        AsyncLock::new(permits as usize)
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _permit = self.acquire_blocking();
+        f()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Counting for SemT {
+    const NAME: &'static str = "sem_t";
+
+    fn new(permits: u32) -> Self {
+        SemT::new(permits)
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.wait();
+        let result = f();
+        self.post();
+        result
+    }
+}
+
+impl Counting for Std {
+    const NAME: &'static str = "std";
+
+    fn new(permits: u32) -> Self {
+        Std(Monitor::new(permits.into()))
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.0.when(Side::There, |permits| *permits == 0, |permits| *permits -= 1);
+        let result = f();
+        self.0.with(|permits| *permits += 1);
+        self.0.notify_one(Side::There);
+        result
+    }
+}
+
+impl CountingMany for Std {
+    /// Only for who is alone: those who wait for fewer would have to be notified too.
+    #[inline]
+    fn with_many<R>(&self, n: u32, f: impl FnOnce() -> R) -> R {
+        let n = u64::from(n);
+        self.0.when(Side::There, |permits| *permits < n, |permits| *permits -= n);
+        let result = f();
+        self.0.with(|permits| *permits += n);
+        self.0.notify_all(Side::There);
+        result
+    }
+}
+
+/// All semaphores.
+macro_rules! all {
+    ($P:ident => $sample:expr) => {
+        contenders!(
+            new,
+            [
+                Raddle,
+                Tokio,
+                AsyncLock,
+                #[cfg(target_os = "linux")]
+                SemT,
+                Std
+            ],
+            $P => $sample
+        )
+    };
+}
+
+/// With how many steps of work a permit is held.
+const INSIDE: u64 = 100;
+
+/// All workloads of the semaphore.
+#[must_use]
+pub fn workloads() -> Vec<Workload> {
+    vec![
+        Workload::new(
+            "semaphore/lone",
+            "pair",
+            1,
+            "one acquire and release of the only permit; nobody else is there",
+            all!(P => lone::<P>),
+        ),
+        Workload::new(
+            "semaphore/many",
+            "pair",
+            1,
+            "one acquire of three permits at once, and their release; nobody else is there",
+            contenders!(new, [Raddle, Tokio, Std], P => many::<P>),
+        )
+        .without("async-lock: gives out one permit at a time")
+        .without("sem_t: gives out one permit at a time"),
+        Workload::new(
+            "semaphore/8/2",
+            "pair",
+            8,
+            "one acquire, some work and release by one of 8 threads, for which there are 2 permits",
+            all!(P => |pairs| contended::<P>(8, 2, INSIDE, pairs)),
+        ),
+    ]
+}
+
+fn lone<S: Counting>(pairs: u64) -> Duration {
+    let semaphore = CachePadded::new(S::new(1));
+    repeat(pairs, || semaphore.with(|| ()))
+}
+
+fn many<S: CountingMany>(pairs: u64) -> Duration {
+    let semaphore = CachePadded::new(S::new(3));
+    repeat(pairs, || semaphore.with_many(3, || ()))
+}
+
+/// So many pairs in all, in even and fixed shares.
+#[must_use]
+pub fn contended<S: Counting>(threads: u64, permits: u32, inside: u64, pairs: u64) -> Duration {
+    let semaphore = CachePadded::new(S::new(permits));
+    let (took, _) = together(0..threads, |_| {
+        for _ in 0..pairs / threads {
+            semaphore.with(|| work(inside));
+        }
+    });
+    took
+}
