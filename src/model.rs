@@ -5,3 +5,7 @@
 //! ordering and the values, and the place in the source.
 
 pub use crate::primitives::model::recorder::{print_timeline_on_panic, timeline};
+
+/// What a tool needs that draws the timeline itself. No part of the crate's promise.
+#[doc(hidden)]
+pub use crate::primitives::model::recorder::events;

@@ -4,10 +4,13 @@
 //! first stays awake for a few steps: busy at first, in rounds that double, so that it hardly touches the cache
 //! line; then it offers the processor to others, since the holder may need it to get on.
 //!
-//! Under the model there is no spinning (its limit is 0 steps): each step would be an interleaving more that
-//! shows nothing new.
+//! Under the model there is no spinning, unless a model asks for it: each step is an interleaving more, and
+//! most show nothing new.
 
-use crate::primitives::{SPIN_STEPS, thread};
+use crate::primitives::thread;
+
+/// How many steps a thread spins before it parks.
+const SPIN_STEPS: u32 = 10;
 
 /// Of all steps, the first that keep the processor: 2, 4 and 8 pauses.
 const BUSY_STEPS: u32 = 3;
@@ -25,14 +28,12 @@ impl Spin {
 
     /// Takes a step, or says false: it is time to park.
     pub(crate) fn spin(&mut self) -> bool {
-        if self.step == SPIN_STEPS {
+        if self.step == thread::spin_steps(SPIN_STEPS) {
             return false;
         }
         self.step += 1;
         if self.step <= BUSY_STEPS {
-            for _ in 0..1 << self.step {
-                thread::spin_loop();
-            }
+            thread::pause(1 << self.step);
         } else {
             thread::yield_now();
         }
@@ -75,15 +76,10 @@ impl Poll {
 
     /// Looks until `is_ready`, or says false: it is time to park.
     pub(crate) fn until(&mut self, is_ready: impl Fn() -> bool) -> bool {
-        if SPIN_STEPS == 0 {
-            return false;
-        }
-        while self.step < self.polling.looks + self.polling.yields {
+        while self.step < thread::spin_steps(self.polling.looks + self.polling.yields) {
             self.step += 1;
             if self.step <= self.polling.looks {
-                for _ in 0..self.polling.pauses {
-                    thread::spin_loop();
-                }
+                thread::pause(self.polling.pauses);
             } else if !thread::offer() {
                 return false;
             }
@@ -112,12 +108,9 @@ impl Backoff {
     /// A compare-and-swap has failed.
     #[cold]
     pub(crate) fn lost(&mut self) {
-        if SPIN_STEPS == 0 {
-            return;
-        }
-        self.step = (self.step + 1).min(Backoff::MOST_PAUSES_LOG2);
-        for _ in 0..1 << self.step {
-            thread::spin_loop();
+        self.step = thread::spin_steps((self.step + 1).min(Backoff::MOST_PAUSES_LOG2));
+        if self.step > 0 {
+            thread::pause(1 << self.step);
         }
     }
 }
@@ -136,11 +129,9 @@ impl Snooze {
 
     #[cold]
     pub(crate) fn snooze(&mut self) {
-        if self.step < BUSY_STEPS && SPIN_STEPS != 0 {
+        if self.step < BUSY_STEPS {
             self.step += 1;
-            for _ in 0..1 << self.step {
-                thread::spin_loop();
-            }
+            thread::pause(1 << self.step);
         } else {
             thread::yield_now();
         }

@@ -22,12 +22,12 @@ pub mod parking;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
-pub use real::{BLOCK, FIRST_BUFFER, SPIN_STEPS, atomic, cell, thread, time};
+pub use real::{BLOCK, FIRST_BUFFER, atomic, cell, thread, time};
 
 #[cfg(feature = "loom")]
 pub mod model;
 #[cfg(feature = "loom")]
-pub use model::{BLOCK, FIRST_BUFFER, SPIN_STEPS, atomic, cell, thread, time};
+pub use model::{BLOCK, FIRST_BUFFER, atomic, cell, thread, time};
 
 /// Declares a constructor that is `const` in the real world and an ordinary function under the model, where
 /// an atomic has to be registered with the running execution.

@@ -5,7 +5,9 @@
 //!    `x.load(); x.store(1)` beside `r = x` runs once, with `r = 0`. The marker is a step on a loom `Condvar`
 //!    that nobody waits on: it orders nothing and wakes nobody, but makes loads of one atomic depend on each
 //!    other, and so loom tries them in both orders. The canary models hold this.
-//! 2. **The latest value inside a section** (see `parking.rs`), where loom would hand out the oldest.
+//! 2. **The latest value under the queue lock** (see `parking.rs`), where loom would hand out the oldest: of the word whose queue
+//!    it is, and of one that was written under that lock last. Of any other word the oldest is right: a callback that looks at
+//!    it has to reckon with that.
 //! 3. **The recorder**, which is what a failing model prints.
 //! 4. **Weakening**: one site's ordering can be replaced at run time.
 //!
@@ -14,11 +16,13 @@
 
 use core::fmt;
 use core::panic::Location;
+use core::sync::atomic;
 
 use loom::sync::Condvar;
 
+use super::parking;
+use super::recorder::{self, Orders, Value, What};
 use super::weaken::{self, Fault, Operation};
-use super::{parking, recorder};
 
 pub use core::sync::atomic::Ordering;
 
@@ -26,11 +30,46 @@ pub use core::sync::atomic::Ordering;
 #[track_caller]
 pub fn fence(order: Ordering) {
     let location = Location::caller();
-    let order = weaken::order(location, Operation::Fence(order), order);
-    recorder::step(0, location, || format!("fence {order:?}"));
-    if order != Ordering::Relaxed {
-        loom::sync::atomic::fence(order);
+    let orders = weaken::order(location, Operation::Fence(order), order);
+    recorder::step(0, location, What::Fence(orders), orders.used != orders.source);
+    if orders.used != Ordering::Relaxed {
+        loom::sync::atomic::fence(orders.used);
     }
+}
+
+/// What an operation read and wrote.
+#[derive(Clone, Copy)]
+struct Seen<V> {
+    read: Option<V>,
+    written: Option<V>,
+    wanted: Option<(V, V)>,
+    latest: bool,
+}
+
+impl<V> Seen<V> {
+    fn rmw(read: V, written: V) -> Seen<V> {
+        Seen { read: Some(read), written: Some(written), wanted: None, latest: true }
+    }
+}
+
+/// Notes an operation.
+fn record<V: Value>(
+    object: usize,
+    location: &'static Location<'static>,
+    name: &'static str,
+    orders: Orders,
+    seen: Seen<V>,
+) {
+    let what = What::Atomic(recorder::Operation {
+        name,
+        word: V::WORD,
+        orders,
+        read: seen.read.map(V::bits),
+        written: seen.written.map(V::bits),
+        wanted: seen.wanted.map(|(expected, next)| (expected.bits(), next.bits())),
+        latest: seen.latest,
+    });
+    recorder::step(object, location, what, orders.used != orders.source);
 }
 
 macro_rules! model_atomic {
@@ -39,30 +78,38 @@ macro_rules! model_atomic {
         pub struct $Name $(<$T>)? {
             inner: $inner,
             marker: Condvar,
+            /// The keys whose queue locks the last write was made under.
+            written_under: [atomic::AtomicUsize; 2],
         }
 
         impl $(<$T>)? $Name $(<$T>)? {
             /// A new atomic, registered with the running execution.
             #[track_caller]
             pub fn new(value: $value) -> Self {
-                Self { inner: <$inner>::new(value), marker: Condvar::new() }
+                Self {
+                    inner: <$inner>::new(value),
+                    marker: Condvar::new(),
+                    written_under: Default::default(),
+                }
             }
 
             /// Loads the value.
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
                 let location = Location::caller();
-                let order = weaken::order(location, Operation::Load(order), order);
-                let value = if parking::in_section() {
+                let orders = weaken::order(location, Operation::Load(order), order);
+                let latest = self.is_locked();
+                let value = if latest {
                     // A read-modify-write reads the latest value, and this one never writes.
-                    match self.inner.compare_exchange($no_such_value, $no_such_value, order, order) {
+                    match self.inner.compare_exchange($no_such_value, $no_such_value, orders.used, orders.used) {
                         Ok(value) | Err(value) => value,
                     }
                 } else {
                     self.marker.notify_one();
-                    self.inner.load(order)
+                    self.inner.load(orders.used)
                 };
-                self.record(location, || format!("load = {value:?}  {order:?}"));
+                let seen = Seen { read: Some(value), written: None, wanted: None, latest };
+                record(self.address(), location, "load", orders, seen);
                 value
             }
 
@@ -70,18 +117,21 @@ macro_rules! model_atomic {
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
                 let location = Location::caller();
-                let order = weaken::order(location, Operation::Store(order), order);
-                self.inner.store(value, order);
-                self.record(location, || format!("store {value:?}  {order:?}"));
+                let orders = weaken::order(location, Operation::Store(order), order);
+                self.inner.store(value, orders.used);
+                self.written();
+                let seen = Seen { read: None, written: Some(value), wanted: None, latest: false };
+                record(self.address(), location, "store", orders, seen);
             }
 
             /// Stores a value and returns the one before.
             #[track_caller]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
                 let location = Location::caller();
-                let order = weaken::order(location, Operation::Rmw("swap", order), order);
-                let prev = self.inner.swap(value, order);
-                self.record(location, || format!("swap {prev:?} -> {value:?}  {order:?}"));
+                let orders = weaken::order(location, Operation::Rmw("swap", order), order);
+                let prev = self.inner.swap(value, orders.used);
+                self.written();
+                record(self.address(), location, "swap", orders, Seen::rmw(prev, value));
                 prev
             }
 
@@ -100,16 +150,24 @@ macro_rules! model_atomic {
             ) -> Result<$value, $value> {
                 let location = Location::caller();
                 let operation = Operation::CompareExchange(success, failure);
+                let unbroken = |source| Orders { source, used: source };
                 let (success, failure) = match weaken::visit(location, operation) {
-                    Some(Fault::Order(weaker)) => (weaker, failure),
-                    Some(Fault::FailureOrder(weaker)) => (success, weaker),
-                    _ => (success, failure),
+                    Some(Fault::Order(used)) => (Orders { source: success, used }, unbroken(failure)),
+                    Some(Fault::FailureOrder(used)) => (unbroken(success), Orders { source: failure, used }),
+                    _ => (unbroken(success), unbroken(failure)),
                 };
-                let result = self.inner.compare_exchange(expected, next, success, failure);
-                self.record(location, || match result {
-                    Ok(_) => format!("cas {expected:?} -> {next:?}  {success:?}"),
-                    Err(actual) => format!("cas {expected:?} -> {next:?} but was {actual:?}  {failure:?}"),
-                });
+                let result = self.inner.compare_exchange(expected, next, success.used, failure.used);
+                let (orders, seen) = match result {
+                    Ok(read) => {
+                        self.written();
+                        (success, Seen::rmw(read, next))
+                    }
+                    Err(read) => {
+                        let wanted = Some((expected, next));
+                        (failure, Seen { read: Some(read), written: None, wanted, latest: true })
+                    }
+                };
+                record(self.address(), location, "compare_exchange", orders, seen);
                 result
             }
 
@@ -129,8 +187,23 @@ macro_rules! model_atomic {
                 self.compare_exchange(expected, next, success, failure)
             }
 
-            fn record(&self, location: &'static Location<'static>, what: impl FnOnce() -> String) {
-                recorder::step((&raw const *self).addr(), location, what);
+            /// Notes which queue locks the write that was just made was made under.
+            fn written(&self) {
+                for (place, key) in self.written_under.iter().zip(parking::locked()) {
+                    place.store(key, Ordering::Relaxed);
+                }
+            }
+
+            /// Whether the caller holds a queue lock that makes the latest value known to it.
+            fn is_locked(&self) -> bool {
+                parking::locked().into_iter().any(|key| {
+                    let was_held = || self.written_under.iter().any(|held| held.load(Ordering::Relaxed) == key);
+                    key != 0 && (key == self.address() || was_held())
+                })
+            }
+
+            fn address(&self) -> usize {
+                (&raw const *self).addr()
             }
         }
 
@@ -138,7 +211,8 @@ macro_rules! model_atomic {
             fn drop(&mut self) {
                 // The next object at this address shall have a queue marker of its own: the allocator may give
                 // out addresses otherwise in the next execution, which has to take the same steps.
-                parking::forget_key((&raw const *self).addr());
+                parking::forget_key(self.address());
+                recorder::dropped(self.address());
             }
         }
 
@@ -172,12 +246,10 @@ macro_rules! model_integer {
         #[track_caller]
         pub fn $name(&self, $value: $int, order: Ordering) -> $int {
             let location = Location::caller();
-            let order = weaken::order(location, Operation::Rmw(stringify!($name), order), order);
-            let $prev = self.inner.$name($value, order);
-            self.record(location, || {
-                let next = $next;
-                format!("{} {:?} -> {next:?}  {order:?}", stringify!($name), $prev)
-            });
+            let orders = weaken::order(location, Operation::Rmw(stringify!($name), order), order);
+            let $prev = self.inner.$name($value, orders.used);
+            self.written();
+            record(self.address(), location, stringify!($name), orders, Seen::rmw($prev, $next));
             $prev
         }
     };

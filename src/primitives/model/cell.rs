@@ -4,7 +4,7 @@
 use core::cell::UnsafeCell;
 use core::fmt;
 
-use super::recorder;
+use super::recorder::{self, What};
 
 /// Data that somebody else's protocol protects.
 pub struct TrackedCell<T: ?Sized> {
@@ -75,14 +75,14 @@ impl<T: ?Sized> TrackedCell<T> {
     /// Begins an exclusive access, which lasts until the value returned is dropped.
     #[track_caller]
     pub fn begin_mut(&self) -> MutAccess {
-        recorder::cell(self.address(), "write data");
+        recorder::cell(self.address(), What::CellWrite);
         MutAccess { track: Some(self.track.get_mut()) }
     }
 
     /// Begins a shared access, which lasts until the value returned is dropped.
     #[track_caller]
     pub fn begin_ref(&self) -> RefAccess {
-        recorder::cell(self.address(), "read data");
+        recorder::cell(self.address(), What::CellRead);
         RefAccess { track: Some(self.track.get()) }
     }
 

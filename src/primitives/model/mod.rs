@@ -18,9 +18,6 @@ pub mod thread;
 pub mod time;
 pub mod weaken;
 
-/// Nobody spins under the model: see `spin.rs`.
-pub const SPIN_STEPS: u32 = 0;
-
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`): so few that the models come to the end of one.
 pub const BLOCK: usize = 2;
 

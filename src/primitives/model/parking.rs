@@ -20,8 +20,9 @@ use std::rc::Rc;
 
 use loom::sync::Condvar;
 
+use super::recorder::{self, Parking, Threads, What};
+use super::thread;
 use super::weaken::{self, Fault, Operation};
-use super::{recorder, thread};
 use crate::primitives::parking::{FilterOp, ParkResult, ParkToken, RequeueOp, UnparkToken, Unparked};
 use crate::primitives::time::Instant;
 
@@ -35,6 +36,8 @@ struct Waiter {
     /// The unparker's token, once this waiter has been taken from the queue to be woken.
     woken: Cell<Option<UnparkToken>>,
     thread: loom::thread::Thread,
+    /// The thread's number, for the recorder.
+    index: usize,
 }
 
 /// All queues of the execution that runs: who waits longest stands first.
@@ -55,12 +58,13 @@ thread_local! {
             timed_waits: Vec::new(),
         })
     };
-    static IN_SECTION: Cell<bool> = const { Cell::new(false) };
+    /// The keys whose queue locks are held, or twice the same, or 0.
+    static LOCKED: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
-/// Whether the caller runs under a queue lock.
-pub(super) fn in_section() -> bool {
-    IN_SECTION.get()
+/// The keys whose queue locks the caller runs under, or zeros.
+pub(super) fn locked() -> [usize; 2] {
+    LOCKED.get()
 }
 
 /// Forgets the marker of a key whose object is gone.
@@ -78,7 +82,7 @@ fn with_table<R>(f: impl FnOnce(&mut Table) -> R) -> R {
     TABLE.with_borrow_mut(|table| {
         if table.execution != execution {
             *table = Table { execution, queue: Vec::new(), markers: Vec::new(), timed_waits: Vec::new() };
-            IN_SECTION.set(false);
+            LOCKED.set([0; 2]);
         }
         f(table)
     })
@@ -97,12 +101,12 @@ fn mark(key: usize) {
     marker.notify_one();
 }
 
-/// Runs `f` as one step. `f` must not block or unwind, which is what the real queue lock asks too.
-fn section<R>(f: impl FnOnce() -> R) -> R {
+/// Runs `f` as one step, under the queue locks of these keys. `f` must not block or unwind, which is what the real queue lock asks too.
+fn section<R>(keys: [usize; 2], f: impl FnOnce() -> R) -> R {
     loom::stop_exploring();
-    IN_SECTION.set(true);
+    LOCKED.set(keys);
     let result = f();
-    IN_SECTION.set(false);
+    LOCKED.set([0; 2]);
     loom::explore();
     result
 }
@@ -120,6 +124,22 @@ fn remove(waiter: &Rc<Waiter>) {
 
 fn is_waited_on(key: usize) -> bool {
     with_table(|table| table.queue.iter().any(|waiter| waiter.key.get() == key))
+}
+
+/// Notes what an unparker did: for the timeline, and for the list of what was reached.
+fn record_woke(
+    name: &'static str,
+    key: usize,
+    location: &'static Location<'static>,
+    woke: Parking,
+    planted: bool,
+) {
+    recorder::step(key, location, What::Parking(name, woke), planted);
+    if let Parking::Woke { woken, moved, .. } = woke
+        && woken.len() + moved.len() > 1
+    {
+        weaken::picked_many(location);
+    }
 }
 
 fn wake(waiter: &Waiter, token: UnparkToken) {
@@ -142,33 +162,36 @@ pub(in crate::primitives) unsafe fn park(
     let location = Location::caller();
     let fault = weaken::visit(location, Operation::Parking("park"));
     mark(key);
-    let waiter = section(|| {
-        let valid = validate() || fault == Some(Fault::SkipValidate);
-        valid.then(|| {
+    let mut planted = false;
+    let waiter = section([key; 2], || {
+        let valid = validate();
+        planted = !valid && fault == Some(Fault::SkipValidate);
+        (valid || planted).then(|| {
             let waiter = Rc::new(Waiter {
                 key: Cell::new(key),
                 token,
                 woken: Cell::new(None),
                 thread: loom::thread::current(),
+                index: thread::execution_and_index().1,
             });
             with_table(|table| table.queue.push(Rc::clone(&waiter)));
             waiter
         })
     });
     let Some(waiter) = waiter else {
-        recorder::step(key, location, || "park: invalid, does not wait".to_owned());
+        recorder::step(key, location, What::Parking("park", Parking::Invalid), false);
         return ParkResult::Invalid;
     };
-    recorder::step(key, location, || {
-        format!("park: waits{}", if deadline.is_some() { ", with a deadline" } else { "" })
-    });
+    let waits = Parking::Waits { deadline: deadline.is_some() };
+    recorder::step(key, location, What::Parking("park", waits), planted);
     before_sleep();
     let result = if deadline.is_some() { wait_or_time_out(&waiter, timed_out) } else { wait(&waiter) };
-    recorder::step(waiter.key.get(), location, || match result {
-        ParkResult::Unparked(token) => format!("park: unparked, token {}", token.0),
-        ParkResult::TimedOut => "park: the deadline passed".to_owned(),
+    let ended = match result {
+        ParkResult::Unparked(token) => Parking::Unparked(token.0),
+        ParkResult::TimedOut => Parking::TimedOut,
         ParkResult::Invalid => unreachable!(),
-    });
+    };
+    recorder::step(waiter.key.get(), location, What::Parking("park", ended), false);
     result
 }
 
@@ -205,7 +228,7 @@ fn wait_or_time_out(waiter: &Rc<Waiter>, timed_out: impl FnOnce(usize, bool)) ->
     if waiter.woken.get().is_none() {
         mark(waiter.key.get());
     }
-    section(|| {
+    section([waiter.key.get(); 2], || {
         if waiter.woken.get().is_none() {
             // Requeued while we were about to time out: this step is one on the new queue too.
             mark(waiter.key.get());
@@ -233,14 +256,21 @@ pub(in crate::primitives) unsafe fn unpark_one(
     let location = Location::caller();
     let fault = weaken::visit(location, Operation::Parking("unpark_one"));
     mark(key);
-    section(|| {
-        let waiter = if fault == Some(Fault::SkipUnpark) { None } else { pop(key) };
+    section([key; 2], || {
+        let skip = fault == Some(Fault::SkipUnpark);
+        let planted = skip && is_waited_on(key);
+        let waiter = if skip { None } else { pop(key) };
         let result = Unparked {
             unparked: usize::from(waiter.is_some()),
             requeued: 0,
             have_more: waiter.is_some() && is_waited_on(key),
         };
-        recorder::step(key, location, || format!("unpark_one: {}", result.unparked));
+        let mut woken = Threads::default();
+        if let Some(waiter) = &waiter {
+            woken.insert(waiter.index);
+        }
+        let woke = Parking::Woke { woken, moved: Threads::default(), to: 0 };
+        record_woke("unpark_one", key, location, woke, planted);
         let token = callback(result);
         if let Some(waiter) = waiter {
             wake(&waiter, token);
@@ -261,15 +291,18 @@ pub(in crate::primitives) unsafe fn unpark_all(key: usize, token: UnparkToken) -
         _ => usize::MAX,
     };
     mark(key);
-    section(|| {
+    section([key; 2], || {
         let mut count = 0;
+        let mut woken = Threads::default();
         while count < limit
             && let Some(waiter) = pop(key)
         {
             wake(&waiter, token);
+            woken.insert(waiter.index);
             count += 1;
         }
-        recorder::step(key, location, || format!("unpark_all: {count}"));
+        let woke = Parking::Woke { woken, moved: Threads::default(), to: 0 };
+        record_woke("unpark_all", key, location, woke, is_waited_on(key));
         count
     })
 }
@@ -286,20 +319,24 @@ pub(in crate::primitives) unsafe fn unpark_filter(
     let location = Location::caller();
     let fault = weaken::visit(location, Operation::Parking("unpark_filter"));
     mark(key);
-    section(|| {
+    section([key; 2], || {
         let waiters: Vec<Rc<Waiter>> = with_table(|table| {
             table.queue.iter().filter(|waiter| waiter.key.get() == key).map(Rc::clone).collect()
         });
         let mut result = Unparked::default();
         let mut picked = Vec::new();
+        let mut woken = Threads::default();
+        let mut planted = false;
         for waiter in waiters {
             if fault == Some(Fault::SkipUnpark) || fault == Some(Fault::UnparkOneForAll) && !picked.is_empty()
             {
+                planted = true;
                 break;
             }
             match filter(waiter.token) {
                 FilterOp::Unpark => {
                     remove(&waiter);
+                    woken.insert(waiter.index);
                     picked.push(waiter);
                 }
                 FilterOp::Skip => result.have_more = true,
@@ -310,7 +347,8 @@ pub(in crate::primitives) unsafe fn unpark_filter(
             }
         }
         result.unparked = picked.len();
-        recorder::step(key, location, || format!("unpark_filter: {}", result.unparked));
+        let woke = Parking::Woke { woken, moved: Threads::default(), to: 0 };
+        record_woke("unpark_filter", key, location, woke, planted);
         let token = callback(result);
         for waiter in picked {
             wake(&waiter, token);
@@ -332,12 +370,15 @@ pub(in crate::primitives) unsafe fn unpark_requeue(
     let location = Location::caller();
     let fault = weaken::visit(location, Operation::Parking("unpark_requeue"));
     mark(from);
-    section(|| {
+    section([from, to], || {
         mark(to);
         let op = validate();
         let mut result = Unparked::default();
+        let mut woken = Threads::default();
+        let mut moved = Threads::default();
         if op == RequeueOp::Abort {
-            recorder::step(from, location, || "unpark_requeue: aborted".to_owned());
+            let woke = Parking::Woke { woken, moved, to };
+            record_woke("unpark_requeue", from, location, woke, false);
             return result;
         }
         let skip = fault == Some(Fault::SkipUnpark);
@@ -345,6 +386,9 @@ pub(in crate::primitives) unsafe fn unpark_requeue(
         if matches!(op, RequeueOp::UnparkOne | RequeueOp::UnparkOneRequeueRest) && !skip {
             first = pop(from);
             result.unparked = usize::from(first.is_some());
+        }
+        if let Some(waiter) = &first {
+            woken.insert(waiter.index);
         }
         let limit = match op {
             _ if skip => 0,
@@ -357,17 +401,23 @@ pub(in crate::primitives) unsafe fn unpark_requeue(
             && let Some(waiter) = pop(from)
         {
             waiter.key.set(to);
+            moved.insert(waiter.index);
             with_table(|table| table.queue.push(waiter));
             result.requeued += 1;
         }
         result.have_more = is_waited_on(from);
-        recorder::step(from, location, || {
-            format!("unpark_requeue: {} woken, {} moved", result.unparked, result.requeued)
-        });
+        let broken = skip || fault == Some(Fault::UnparkOneForAll) && op_is_for_all(op);
+        let woke = Parking::Woke { woken, moved, to };
+        record_woke("unpark_requeue", from, location, woke, broken && result.have_more);
         let token = callback(op, result);
         if let Some(waiter) = first {
             wake(&waiter, token);
         }
         result
     })
+}
+
+/// Whether this takes whoever is in the queue.
+fn op_is_for_all(op: RequeueOp) -> bool {
+    matches!(op, RequeueOp::UnparkOneRequeueRest | RequeueOp::RequeueAll)
 }

@@ -4,7 +4,6 @@ use core::cell::Cell;
 use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
 
-pub use loom::hint::spin_loop;
 pub use loom::thread::{JoinHandle, yield_now};
 pub use std::thread::panicking;
 
@@ -22,7 +21,39 @@ pub fn is_current(thread: &JoinHandle<()>) -> bool {
     thread.thread().id() == loom::thread::current().id()
 }
 
-/// Offers the processor to other threads. Nobody polls under the model.
+thread_local! {
+    // One model is one OS thread, so this is one model's.
+    static SPIN_STEPS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many of `most` steps a thread may spin, or poll: none, but for a model that has asked for [`spinning`].
+pub fn spin_steps(most: u32) -> u32 {
+    most.min(SPIN_STEPS.get())
+}
+
+/// While this lives, the threads of the model spin, or poll, up to so many steps before they park.
+#[must_use]
+pub fn spinning(steps: u32) -> Spinning {
+    SPIN_STEPS.set(steps);
+    Spinning(())
+}
+
+/// See [`spinning`].
+#[derive(Debug)]
+pub struct Spinning(());
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        SPIN_STEPS.set(0);
+    }
+}
+
+/// Lets the others go on, who have to if this thread is to find anything new: one step, however long it lasts.
+pub fn pause(_moments: u32) {
+    yield_now();
+}
+
+/// Offers the processor to other threads.
 pub fn offer() -> bool {
     yield_now();
     true

@@ -5,9 +5,12 @@
 //! any of them, with no rebuild and no mark in the source.
 
 use core::cell::RefCell;
+use core::hash::{BuildHasherDefault, Hasher};
 use core::panic::Location;
 use core::sync::atomic::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use super::recorder::Orders;
 
 /// A place in the source.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -62,7 +65,44 @@ struct State {
     planted: Option<(Site, Fault)>,
     /// Whether the planted site was reached since it was planted.
     reached: bool,
-    coverage: Option<BTreeMap<Site, Operation>>,
+    coverage: Option<Reached>,
+}
+
+/// A site that was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Covered {
+    /// Where.
+    pub site: Site,
+    /// What happens there.
+    pub operation: Operation,
+    /// Whether a call there ever woke or moved more than one thread. Where none does, one for all is no fault.
+    pub many: bool,
+}
+
+/// What was reached, by the address of the place: asked at every step, so no name is compared.
+type Reached =
+    HashMap<usize, (&'static Location<'static>, Operation, bool), BuildHasherDefault<AddressHasher>>;
+
+/// One multiplication: addresses are no secret, and nobody chooses them to collide.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("only addresses are hashed");
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
+fn address(location: &'static Location<'static>) -> usize {
+    (&raw const *location).addr()
 }
 
 thread_local! {
@@ -88,38 +128,50 @@ pub fn unplant() -> bool {
 
 /// Begins to note which sites are reached.
 pub fn start_coverage() {
-    STATE.with_borrow_mut(|state| state.coverage = Some(BTreeMap::new()));
+    STATE.with_borrow_mut(|state| state.coverage = Some(Reached::default()));
 }
 
-/// The sites reached since [`start_coverage`].
-pub fn coverage() -> Vec<(Site, Operation)> {
-    STATE.with_borrow(|state| state.coverage.iter().flatten().map(|(site, op)| (*site, *op)).collect())
+/// The sites reached since [`start_coverage`], in order.
+pub fn coverage() -> Vec<Covered> {
+    STATE.with_borrow(|state| {
+        // One site can have more than one `Location`.
+        let mut sites: BTreeMap<Site, Covered> = BTreeMap::new();
+        for &(location, operation, many) in state.coverage.iter().flat_map(HashMap::values) {
+            let site = Site::from(location);
+            sites.entry(site).or_insert(Covered { site, operation, many: false }).many |= many;
+        }
+        sites.into_values().collect()
+    })
+}
+
+/// Notes that the call here woke or moved more than one thread.
+pub(super) fn picked_many(location: &'static Location<'static>) {
+    STATE.with_borrow_mut(|state| {
+        if let Some((_, _, many)) = state.coverage.as_mut().and_then(|map| map.get_mut(&address(location))) {
+            *many = true;
+        }
+    });
 }
 
 /// Notes that `operation` is about to run here, and returns the fault planted here, if any.
 pub(super) fn visit(location: &'static Location<'static>, operation: Operation) -> Option<Fault> {
     STATE.with_borrow_mut(|state| {
-        if state.coverage.is_none() && state.planted.is_none() {
-            return None;
-        }
-        let here = Site::from(location);
         if let Some(coverage) = &mut state.coverage {
-            coverage.insert(here, operation);
+            coverage.entry(address(location)).or_insert((location, operation, false));
         }
-        match state.planted {
-            Some((site, fault)) if site == here => {
-                state.reached = true;
-                Some(fault)
-            }
-            _ => None,
-        }
+        let (site, fault) = state.planted?;
+        // The numbers first: they tell nearly always.
+        let here =
+            site.line == location.line() && site.column == location.column() && site.file == location.file();
+        state.reached |= here;
+        here.then_some(fault)
     })
 }
 
 /// [`visit`], for an operation with one ordering.
-pub(super) fn order(location: &'static Location<'static>, operation: Operation, order: Ordering) -> Ordering {
+pub(super) fn order(location: &'static Location<'static>, operation: Operation, source: Ordering) -> Orders {
     match visit(location, operation) {
-        Some(Fault::Order(weaker)) => weaker,
-        _ => order,
+        Some(Fault::Order(used)) => Orders { source, used },
+        _ => Orders { source, used: source },
     }
 }

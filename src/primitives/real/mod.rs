@@ -6,9 +6,6 @@ pub(super) mod parking;
 pub mod thread;
 pub mod time;
 
-/// How many steps a thread spins before it parks (see `spin.rs`).
-pub const SPIN_STEPS: u32 = 10;
-
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`).
 pub const BLOCK: usize = 31;
 
