@@ -938,6 +938,27 @@ fn jobs_of_a_scope_are_made_from_any_thread_that_has_it() {
     });
 }
 
+/// A job that has begun is finished, with all that belongs to it, though the pool is closed meanwhile.
+#[test]
+fn a_scope_in_a_worker_takes_jobs_from_other_threads_after_close() {
+    let pool = Arc::new(WorkPool::new(1));
+    let ran = AtomicUsize::new(0);
+    pool.apply({
+        let pool = Arc::clone(&pool);
+        let ran = &ran;
+        move || {
+            pool.scope(|scope| {
+                pool.close();
+                thread::scope(|threads| {
+                    threads.spawn(|| scope.spawn(|| _ = ran.fetch_add(1, Ordering::Relaxed)));
+                });
+            });
+            assert_eq!(ran.load(Ordering::Relaxed), 1, "the scope waits for it");
+        }
+    });
+    assert_eq!(ran.into_inner(), 1);
+}
+
 #[test]
 fn a_scope_goes_on_with_the_first_panic_when_all_jobs_have_ended() {
     within(|| {

@@ -28,8 +28,9 @@
 //!
 //! # What differs from the paper
 //!
-//! Where it has a release fence before a relaxed store of `bottom`, each store of `bottom` here is a Release, those of a pop too: a
-//! thief may read the index from any of them. And the owner remembers the last `top` that it saw: a pop of an empty deque costs no
+//! Where it has a release fence before a relaxed store of `bottom`, that store is a Release here; and so is the one by which a pop goes down, since a
+//! thief may read the index from there and take what lies below. (A relaxed store of the owner's would not go on with the release of
+//! the push before it.) The one by which a pop goes up again is Relaxed: who reads the index from there takes nothing. And the owner remembers the last `top` that it saw: a pop of an empty deque costs no
 //! fence, and a push doesn't read the line that thieves write.
 //!
 //! # Old buffers
@@ -199,7 +200,7 @@ impl<T> Deque<T> {
         let last = bottom - 1;
         // Release: a thief may read the index from here, and sees the item below it (pairs with the Acquire in `steal`).
         self.bottom.store(last, Ordering::Release);
-        // Between the store of `bottom` and the load of `top`: see "each item is taken once".
+        // SeqCst: between the store of `bottom` and the load of `top`; see "each item is taken once".
         fence(Ordering::SeqCst);
         // Acquire: as in `make_room`, since `push` goes by the value that we note.
         let top = self.top.load(Ordering::Acquire);
@@ -213,8 +214,10 @@ impl<T> Deque<T> {
         let is_ours = top == last
             && self.top.compare_exchange(top, top + 1, Ordering::Relaxed, Ordering::Acquire).is_ok();
         let item = if is_ours { self.own_slot(last) } else { None };
-        // Release: as above.
-        self.bottom.store(bottom, Ordering::Release);
+        // Relaxed: a thief that reads the index from here takes nothing. He would have to move `top` from below `bottom`, and that step would
+        // come before this store: `top` is `bottom` by now, and if that was not our step alone, an Acquire above has read what came of the
+        // thieves' (each a Release, which the later ones go on with). But he has read the index before his step.
+        self.bottom.store(bottom, Ordering::Relaxed);
         // SAFETY: we are the owner. Whoever has moved it, `top` is `bottom` now.
         unsafe { self.set_seen_top(bottom) };
         item
@@ -248,7 +251,7 @@ impl<T> Deque<T> {
     pub fn steal(&self) -> Steal<T> {
         // Relaxed: what it has to be seen with is seen by `bottom`; the compare-and-swap fails if it is old.
         let top = self.top.load(Ordering::Relaxed);
-        // Between the load of `top` and the load of `bottom`: see "each item is taken once".
+        // SeqCst: between the load of `top` and the load of `bottom`; see "each item is taken once".
         fence(Ordering::SeqCst);
         // Acquire: pairs with the Release in `push` and `pop`; we see the items below it.
         let bottom = self.bottom.load(Ordering::Acquire);

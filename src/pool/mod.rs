@@ -10,9 +10,12 @@
 //! | `worker.rs`  | what workers and submitters share; what a worker does                              |
 //! | `handle.rs`  | `JobHandle`                                                                        |
 //! | `scope.rs`, `map.rs`, `imap.rs`, `builder.rs` | the operations of those names             |
+//! | `bare.rs`    | a pool without threads, for models                                                 |
 //!
 //! The injector, where jobs from outside come in, is a [`JoinableQueue`](crate::JoinableQueue).
 
+#[doc(hidden)]
+pub mod bare;
 mod builder;
 #[doc(hidden)]
 pub mod deque;
@@ -657,6 +660,13 @@ impl LooseEntry {
     pub fn cancel(self) {
         // SAFETY: it is used once.
         unsafe { self.0.act(job::Action::Cancel, crate::hook::Hook(None)) };
+    }
+
+    /// What a worker does that sweeps its deque. The entry comes back if it stays there.
+    pub fn sweep(self) -> Option<LooseEntry> {
+        // SAFETY: it is used again only if it stays.
+        let acted = unsafe { self.0.act(job::Action::Sweep, crate::hook::Hook(None)) };
+        (acted == job::Acted::Stays).then_some(self)
     }
 }
 

@@ -64,6 +64,8 @@ struct Listed {
     /// There until it has counted down. (The lifetime is not that of what is behind it.)
     scope: *const ScopeData<'static>,
     is_listed: bool,
+    /// For the model alone: whoever frees the job comes after all who have used it.
+    life: TrackedCell<()>,
     next: *mut Listed,
     /// Runs or drops what was claimed.
     perform: unsafe fn(NonNull<Listed>, Action, Hook<'_>),
@@ -118,9 +120,11 @@ impl Listed {
     unsafe fn let_go(job: NonNull<Listed>, held: u8) {
         // SAFETY: the caller's promise.
         unsafe {
+            job.as_ref().life.begin_ref().end();
             // Release: what we did with the job comes before it is freed. Acquire: what the other did, too.
             let prev = job.as_ref().state.fetch_and(!held, Ordering::AcqRel);
             if prev & !held & (ENTRY | LISTED) == 0 {
+                job.as_ref().life.begin_mut().end();
                 (job.as_ref().free)(job);
             }
         }
@@ -138,6 +142,7 @@ impl<F: FnOnce() + Send> ScopeJob<F> {
                 state: AtomicU8::new(ENTRY | listed),
                 scope: core::ptr::from_ref(scope).cast(),
                 is_listed,
+                life: TrackedCell::new(()),
                 next: ptr::null_mut(),
                 perform: Self::perform,
                 free: Self::free,
@@ -221,7 +226,7 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Panics
     ///
-    /// If the pool is closed and the caller is none of its workers.
+    /// If the pool is closed and the caller is none of its workers; but for a scope that a worker has opened, which then runs the job itself.
     pub fn spawn<F: FnOnce() + Send + 'scope>(&self, f: F) {
         let scope = self.data;
         let job = ScopeJob::make(scope, f);
@@ -239,6 +244,11 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the bit ENTRY holds it.
         let entry = unsafe { Entry::new(job.cast()) };
         if scope.pool.submit(entry, Deadline::Never).is_err() {
+            if !scope.owner.is_null() {
+                // A part of a job that has begun: who waits for the scope runs it.
+                // SAFETY: the entry is in no queue.
+                return unsafe { Listed::let_go(job, ENTRY) };
+            }
             // SAFETY: the entry is in no queue.
             unsafe { Listed::act(job, Action::Cancel, ENTRY, scope.pool.hook()) };
             panic!("Scope::spawn: the pool is closed");

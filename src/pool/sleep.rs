@@ -155,7 +155,7 @@ impl Sleep {
     #[inline]
     #[must_use]
     pub fn notify_if(&self, has_job: impl FnOnce() -> bool) -> bool {
-        // S2: between making the job visible and reading the word.
+        // S2. SeqCst: between making the job visible and reading the word.
         fence(Ordering::SeqCst);
         // S3. Relaxed: the fence before it is what counts.
         let word = self.word.load(Ordering::Relaxed);
@@ -239,7 +239,7 @@ impl Sleep {
     pub fn not_started(&self) -> usize {
         // Relaxed: W1 of this worker, and W2 comes right after.
         let prev = self.word.fetch_sub(ONE_STARTED + ONE_SEARCHING, Ordering::Relaxed);
-        // W2: between the step of the word and the look at the jobs, which is the caller's.
+        // W2. SeqCst: between the step of the word and the look at the jobs, which is the caller's.
         fence(Ordering::SeqCst);
         (started(prev) - 1) as usize
     }
@@ -257,7 +257,7 @@ impl Sleep {
         let prev = self.word.fetch_sub(ONE_SEARCHING, Ordering::Relaxed);
         let was_last = searching(prev) == 1;
         if was_last {
-            // W2: between the step of the word and the look at the jobs, which is the caller's.
+            // W2. SeqCst: between the step of the word and the look at the jobs, which is the caller's.
             fence(Ordering::SeqCst);
         }
         was_last
@@ -275,7 +275,7 @@ impl Sleep {
     pub fn sleep(&self, has_job: impl Fn() -> bool) -> Wake {
         // W1. Relaxed: the fence after it is what counts.
         self.word.fetch_add(ONE_SLEEPING.wrapping_sub(ONE_SEARCHING), Ordering::Relaxed);
-        // W2: between the step of the word and the look at the jobs.
+        // W2. SeqCst: between the step of the word and the look at the jobs.
         fence(Ordering::SeqCst);
         // Acquire: pairs with the Release in `close`; who sees CLOSED sees each job that came in before, in the look that follows.
         let mut word = self.word.load(Ordering::Acquire);

@@ -122,6 +122,8 @@ pub(super) struct Core<R> {
     /// Which pool it is in: an address to compare, never followed.
     pool: usize,
     state: AtomicU8,
+    /// For the model alone: whoever frees the job comes after all who have used it.
+    life: TrackedCell<()>,
     /// Those that were added and not run yet, newest first.
     callbacks: Lock<Option<Box<Node<R>>>>,
     result: TrackedCell<Option<Outcome<R>>>,
@@ -151,6 +153,7 @@ where
                 part: Self::part,
                 pool,
                 state: AtomicU8::new(QUEUED | HANDLE | ENTRY),
+                life: TrackedCell::new(()),
                 callbacks: Lock::new(None),
                 result: TrackedCell::new(None),
             },
@@ -205,7 +208,10 @@ where
         // SAFETY: the caller's promise, and invariant 1.
         unsafe {
             let outcome = match part {
-                Part::Free => return drop(Box::from_raw(task.as_ptr())),
+                Part::Free => {
+                    job.as_ref().life.begin_mut().end();
+                    return drop(Box::from_raw(task.as_ptr()));
+                }
                 Part::Work | Part::Drop => {
                     let (f, callback) = {
                         let _access = task.as_ref().work.begin_mut();
@@ -308,6 +314,7 @@ impl<R> Core<R> {
             }
             let phase = if state & PARKED == 0 { DONE } else { SETTLED };
             let held_now = if phase == DONE { held } else { 0 };
+            core.life.begin_ref().end();
             let next = (state & !PHASE | phase) & !held_now;
             // Release: pairs with the Acquire of those who find it done; they see the result. Acquire: pairs with the Release of a handle that
             // was let go, since we may be the one to free the job. Relaxed on failure: it is the next guess.
@@ -337,6 +344,8 @@ impl<R> Core<R> {
         let (state, key) = unsafe { (&job.as_ref().state, job.as_ref().key()) };
         // All in one step: the bits that are taken away were there, and SETTLED and one is DONE.
         let settled_to_done = PARKED + held - (DONE - SETTLED);
+        // SAFETY: as above.
+        unsafe { job.as_ref() }.life.begin_ref().end();
         let mut next = 0;
         // SAFETY: the key is the address of our own word; the callback is one read-modify-write of it.
         unsafe {
@@ -366,7 +375,10 @@ impl<R> Core<R> {
     pub(super) unsafe fn let_go(job: NonNull<Core<R>>, held: u8, hook: Hook<'_>) {
         // Release: what we did with the job comes before it is freed. Acquire: what the others did, too.
         // SAFETY: we hold the job.
-        let prev = unsafe { job.as_ref().state.fetch_and(!held, Ordering::AcqRel) };
+        let prev = unsafe {
+            job.as_ref().life.begin_ref().end();
+            job.as_ref().state.fetch_and(!held, Ordering::AcqRel)
+        };
         if is_free(prev & !held) {
             // SAFETY: nobody else holds it.
             unsafe { Core::free(job, hook) };
@@ -381,7 +393,10 @@ impl<R> Core<R> {
     pub(super) unsafe fn let_handle_go(job: NonNull<Core<R>>) {
         // Release: what we did with the job comes before it is freed. Acquire: what the others did, too.
         // SAFETY: we hold the job by its handle.
-        let prev = unsafe { job.as_ref().state.fetch_and(!HANDLE, Ordering::AcqRel) };
+        let prev = unsafe {
+            job.as_ref().life.begin_ref().end();
+            job.as_ref().state.fetch_and(!HANDLE, Ordering::AcqRel)
+        };
         if is_free(prev & !HANDLE) {
             // SAFETY: nobody else holds it. A panic in the result's destructor is for the owner of the handle.
             unsafe { (job.as_ref().part)(job, Part::Free, 0, Hook(None)) };
@@ -447,8 +462,8 @@ impl<R> Core<R> {
                 return false;
             }
             if state & PARKED == 0 {
-                // Relaxed: the mark carries no data. Acquire on failure: as above.
                 let marked = state | PARKED;
+                // Relaxed: the mark carries no data. Acquire on failure: as above.
                 let result =
                     self.state.compare_exchange_weak(state, marked, Ordering::Relaxed, Ordering::Acquire);
                 if let Err(actual) = result {

@@ -311,6 +311,17 @@ impl Worker {
         f(unsafe { worker.as_ref() })
     }
 
+    /// For the one who has that seat.
+    pub(super) fn new(shared: Arc<Shared>, seat: usize) -> Worker {
+        Worker {
+            shared,
+            seat,
+            ticks: Cell::new(0),
+            sweep_at: Cell::new(FIRST_SWEEP),
+            random: Cell::new(seat as u32 + 1),
+        }
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -329,13 +340,7 @@ impl Worker {
 
     /// What a thread of the pool does.
     fn run(shared: Arc<Shared>, seat: usize) {
-        let worker = Worker {
-            shared,
-            seat,
-            ticks: Cell::new(0),
-            sweep_at: Cell::new(FIRST_SWEEP),
-            random: Cell::new(seat as u32 + 1),
-        };
+        let worker = Worker::new(shared, seat);
         // It is a worker in its init already: what that asks of the pool is not waited for, but done there.
         thread::set_worker((&raw const worker).cast());
         let init = worker.init();
@@ -410,7 +415,7 @@ impl Worker {
         }
     }
 
-    fn act(&self, entry: Entry) {
+    pub(super) fn act(&self, entry: Entry) {
         let action = if self.shared.is_terminated() { Action::Cancel } else { Action::Run };
         // SAFETY: it was taken from a queue, and so is ours.
         unsafe { entry.act(action, self.hook()) };
@@ -430,7 +435,7 @@ impl Worker {
         self.pop().or_else(|| self.shared.injector.get_if_ready()).or_else(|| self.steal())
     }
 
-    fn steal(&self) -> Option<Entry> {
+    pub(super) fn steal(&self) -> Option<Entry> {
         let deques = &self.shared.deques;
         if deques.len() == 1 {
             return None;
@@ -477,7 +482,7 @@ impl Worker {
     /// Throws those out of our deque that somebody has run or cancelled out of turn. Without that a job that makes others without end, and waits for each, would leave all their
     /// places behind.
     #[cold]
-    fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         let mut kept = Vec::new();
         while let Some(entry) = self.pop() {
             // SAFETY: it was taken from the deque, and goes back there if it stays.

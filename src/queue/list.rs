@@ -319,6 +319,9 @@ impl<T> Store for List<T> {
                 }
                 snooze.snooze();
             };
+            // Nothing, but for the model: others come to this block by our Release, so that we have to see it as new.
+            // SAFETY: the head has not come to it yet, so none of its slots is TAKEN.
+            unsafe { (*next).life.begin_ref() }.end();
             // Relaxed: the Release below shows it.
             end.block.store(next, Ordering::Relaxed);
             // Release: pairs with the Acquire at the top; the block of this position, and what is in it.

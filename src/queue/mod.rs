@@ -31,7 +31,7 @@ pub use self::job::{ArcIter, ArcJob, IntoIter, Iter, Job, Queue};
 
 use self::fifo::Fifo;
 use self::heap::PriorityStore;
-use self::raw::{Laps, RawQueue};
+use self::raw::{Laps, RawQueue, Side};
 use self::shared::Shared;
 use self::stack::Stack;
 use crate::deadline::Deadline;
@@ -297,6 +297,20 @@ impl<T> JoinableQueue<T> {
     #[must_use]
     pub fn list_with_limit(capacity: usize) -> JoinableQueue<T> {
         JoinableQueue { shared: Fifo::list(Some(capacity), FIRST_LAP) }
+    }
+
+    /// A getter that starves, and gives up when this is dropped, for tests of this crate.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn starving_getter(&self) -> impl Drop + '_ {
+        self.shared.raw.starving(Side::Get)
+    }
+
+    /// A putter that starves, and gives up when this is dropped, for tests of this crate.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn starving_putter(&self) -> impl Drop + '_ {
+        self.shared.raw.starving(Side::Put)
     }
 }
 

@@ -416,7 +416,8 @@ impl RawQueue {
                 waiter.is_starving = own.fetch_or(STARVING, Ordering::Relaxed) & STARVING == 0;
             }
             let marked = (seen | PARKED) & if waiter.has_turn { !WAKING } else { !0 };
-            if marked != seen {
+            if marked != seen || is_reserved {
+                // Who stands behind a thread that starves takes this step also if PARKED is set already, for the ordering.
                 // Acquire: pairs with the Release in `pass_on`. Either that step comes before ours, and `validate` sees that a
                 // thread starves no more, or it comes after ours and sees our PARKED. Relaxed on failure: we look again.
                 let result = awaited.compare_exchange(seen, marked, Ordering::Acquire, Ordering::Relaxed);
@@ -431,7 +432,8 @@ impl RawQueue {
                 // Relaxed: under the queue lock, like all that clears PARKED. If the word has not moved there is still nothing
                 // to be had; and what moves it from now on sees PARKED.
                 let now = awaited.load(Ordering::Relaxed);
-                // The second word decides nothing together with the first: see the Acquire above.
+                // Relaxed: the Acquire above has shown us who starves no more, unless that thread looks after us. So the second word
+                // decides nothing together with the first.
                 (now ^ marked) & !(WAKING | STARVING) == 0
                     && (!is_reserved || own.load(Ordering::Relaxed) & STARVING != 0)
             };
@@ -451,6 +453,13 @@ impl RawQueue {
         }
     }
 
+    /// A thread that starves on this side, until this is dropped: for models, since to become one takes lost races.
+    pub(super) fn starving(&self, side: Side) -> Waiter<'_> {
+        // Relaxed: as in `wait`.
+        self.ends(side).0.fetch_or(STARVING, Ordering::Relaxed);
+        Waiter { queue: self, side, has_turn: false, is_starving: true }
+    }
+
     /// Counts one item as done; wakes those who join if it was the last.
     pub(super) fn task_done(&self) -> Result<(), TaskDoneTooOften> {
         // Relaxed: only a guess, the CAS below decides.
@@ -462,6 +471,7 @@ impl RawQueue {
                 // An error has to be true, and that load may be old: these read the latest values, and write nothing new.
                 // Relaxed: they are only compared.
                 done = self.done.fetch_or(0, Ordering::Relaxed);
+                // Relaxed: as above.
                 tail = position(self.tail.fetch_or(0, Ordering::Relaxed));
                 if self.laps.distance(position(done), tail) <= 0 {
                     return Err(TaskDoneTooOften);
@@ -531,8 +541,8 @@ impl RawQueue {
                 return None;
             }
             let (next, wakes) = step(tail, self.laps.next(position(tail)));
-            // Release: pairs with the Acquire in `obstacle`, as in the ring. (The store's lock carries the item.) Relaxed on failure: it
-            // is the next guess.
+            // Release: pairs with the Acquire in `obstacle` and `len`; who sees this step there sees those before it, also at the other end.
+            // (The store's lock carries the item.) Relaxed on failure: it is the next guess.
             match self.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return Some(Claim { wakes: wakes.then_some(Side::Get) }),
                 Err(actual) => tail = actual,
@@ -546,7 +556,8 @@ impl RawQueue {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let (next, wakes) = step(head, self.laps.next(position(head)));
-            // Release: pairs with the Acquire in `obstacle`, as in the ring. Relaxed on failure: it is the next guess.
+            // Release: pairs with the Acquire in `obstacle` and `len`; who sees this step there sees those before it, also at the other end.
+            // Relaxed on failure: it is the next guess.
             match self.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return Claim { wakes: wakes.then_some(Side::Put) },
                 Err(actual) => head = actual,
@@ -664,7 +675,7 @@ impl RawQueue {
 }
 
 /// A thread in `wait`, which looks after its turn when it leaves: with a result or without, or by a panic in its attempt.
-struct Waiter<'a> {
+pub(super) struct Waiter<'a> {
     queue: &'a RawQueue,
     side: Side,
     /// It was woken, and WAKING is set for it.

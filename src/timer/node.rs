@@ -79,6 +79,8 @@ pub(super) struct Header {
     place: TrackedCell<Place>,
     slot: TrackedCell<u16>,
     word: AtomicU8,
+    /// For the model alone: whoever frees the timer comes after all who have used it.
+    life: TrackedCell<()>,
 }
 
 /// A pending timer costs this beside its function (and 8 bytes more if it has a period).
@@ -118,6 +120,7 @@ impl<F: FnOnce() + Send> Once<F> {
         // SAFETY: by invariant 3 the function is ours, but when it is gone and we are to free the memory.
         unsafe {
             if act == Act::Free {
+                node.as_ref().life.begin_mut().end();
                 drop(Box::from_raw(this.as_ptr()));
                 return None;
             }
@@ -140,6 +143,7 @@ impl<F: FnMut() + Send> Every<F> {
         // SAFETY: as in `Once::act`.
         unsafe {
             if act == Act::Free {
+                node.as_ref().life.begin_mut().end();
                 drop(Box::from_raw(this.as_ptr()));
                 return None;
             }
@@ -195,6 +199,7 @@ impl Header {
             place: TrackedCell::new(Place::new(nanos(delay))),
             slot: TrackedCell::new(NOWHERE),
             word: AtomicU8::new(word),
+            life: TrackedCell::new(()),
         }
     }
 
@@ -234,14 +239,15 @@ impl Header {
 
     /// Takes the function, to run it. False: somebody has cancelled.
     pub(super) fn claim(&self) -> bool {
-        // Acquire: pairs with the Release in `release`; we see what the last run of the function did, which may have been on another
-        // thread. (The lock brings that too, when it goes back into the wheel.)
-        self.word.fetch_or(CLAIMED, Ordering::Acquire) & CLAIMED == 0
+        // Relaxed: whoever has run the function before, on whatever thread, has put the timer back into the wheel afterwards, and it was taken out of
+        // there since: the wheel's lock brings what that run did, and if it went on through a pool, the pool's queue does.
+        self.word.fetch_or(CLAIMED, Ordering::Relaxed) & CLAIMED == 0
     }
 
     /// Takes the function, so that it never runs again. False: it runs, or has ended, or somebody has done so before.
     pub(super) fn claim_to_cancel(&self) -> bool {
-        // Acquire: as in `claim`; we drop the function.
+        // Acquire: pairs with the Release in `release`; we drop the function, and its last run may have been on another thread, which has not
+        // come to the wheel's lock yet.
         self.word.fetch_or(CLAIMED | CANCELLED, Ordering::Acquire) & CLAIMED == 0
     }
 
@@ -250,7 +256,7 @@ impl Header {
         // Relaxed: only a guess, the CAS below decides.
         let mut word = self.word.load(Ordering::Relaxed);
         while word & CANCELLED == 0 {
-            // Release: pairs with the Acquires of those who claim. Relaxed on failure: it is the next guess.
+            // Release: pairs with the Acquire in `claim_to_cancel`. Relaxed on failure: it is the next guess.
             match self.word.compare_exchange_weak(word, word & !CLAIMED, Ordering::Release, Ordering::Relaxed)
             {
                 Ok(_) => return true,
@@ -321,7 +327,10 @@ impl Header {
     /// As for `end` or `end_cancelled`. The bits `gained` are not set, and nobody else sets them.
     unsafe fn end_with(node: NonNull<Header>, held: u8, gained: u8) {
         // SAFETY: we hold it until the step that lets go.
-        let (this, key) = unsafe { (&node.as_ref().word, node.as_ref().key()) };
+        let (this, key) = unsafe {
+            node.as_ref().life.begin_ref().end();
+            (&node.as_ref().word, node.as_ref().key())
+        };
         // Relaxed: only a guess, the CAS below decides.
         let mut word = this.load(Ordering::Relaxed);
         let next = loop {
@@ -373,7 +382,10 @@ impl Header {
     unsafe fn let_go(node: NonNull<Header>, held: u8) {
         // Release: what we did with the timer comes before it is freed. Acquire: what the others did, too.
         // SAFETY: the caller's promise.
-        let prev = unsafe { node.as_ref().word.fetch_and(!held, Ordering::AcqRel) };
+        let prev = unsafe {
+            node.as_ref().life.begin_ref().end();
+            node.as_ref().word.fetch_and(!held, Ordering::AcqRel)
+        };
         if is_free(prev & !held) {
             // SAFETY: nobody else holds it. Its function is gone: who holds it no more without ending it was told that it is claimed,
             // and the one who has claimed it has ended it.

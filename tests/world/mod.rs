@@ -18,6 +18,17 @@ pub fn some_time() -> Duration {
     Duration::from_micros(1 + NEXT.fetch_add(37, Ordering::Relaxed) % 150)
 }
 
+/// Real threads spin in any case.
+pub fn spinning(_steps: u32) -> impl Drop {
+    struct Nothing;
+
+    impl Drop for Nothing {
+        fn drop(&mut self) {}
+    }
+
+    Nothing
+}
+
 /// Data that the primitive under test has to protect: it counts those who are at it.
 #[derive(Debug)]
 pub struct Data<T> {

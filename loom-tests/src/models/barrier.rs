@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, some_time, spawn};
+use crate::world::{Arc, Data, Duration, some_time, spawn, spinning};
 use raddle::primitives::atomic::{AtomicUsize, Ordering};
 use raddle::{Arrival, Barrier, BrokenBarrier, Event};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("barrier_two_threads", 494, barrier_two_threads),
+    exhaustive("barrier_spinning", 477, barrier_spinning),
     exhaustive("barrier_next_round_breaks", 21_465, barrier_next_round_breaks),
     exhaustive("barrier_two_rounds", 399_918, barrier_two_rounds),
     bounded("barrier_three_threads", 3, 23_213, barrier_three_threads),
@@ -110,6 +111,12 @@ fn barrier_two_threads() {
     let here = meeting.meet(0, wait);
     assert!(all_or_none(&[here, other.join().unwrap()]));
     assert_eq!(meeting.barrier.n_waiting(), 0);
+}
+
+/// As above, and who waits stays awake for a moment.
+fn barrier_spinning() {
+    let _spinning = spinning(1);
+    barrier_two_threads();
 }
 
 /// Two threads take turns at the same data, a round of the barrier between them.

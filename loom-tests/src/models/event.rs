@@ -2,7 +2,7 @@
 
 use super::parking::{key_of, waiting};
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, some_time, spawn};
+use crate::world::{Arc, Data, Duration, some_time, spawn, spinning};
 use raddle::Event;
 use raddle::primitives::atomic::{AtomicUsize, Ordering};
 use raddle::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
@@ -10,6 +10,7 @@ use raddle::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkT
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("event_set_wait", 45, event_set_wait),
+    exhaustive("event_spinning", 16, event_spinning),
     exhaustive("event_is_set", 12, event_is_set),
     exhaustive("event_wait_for", 497, event_wait_for),
     exhaustive("event_wait_for_zero", 12, event_wait_for_zero),
@@ -60,6 +61,12 @@ fn event_set_wait() {
     shared.publish();
     waiter.join().unwrap();
     assert!(shared.event.is_set());
+}
+
+/// As above, and who waits stays awake for a moment.
+fn event_spinning() {
+    let _spinning = spinning(1);
+    event_set_wait();
 }
 
 /// Who sees it set sees what came before.
@@ -294,8 +301,9 @@ fn event_present_at_set() {
         let (shared, over) = (Arc::clone(&shared), Arc::clone(&over));
         move || {
             let key = key_of(&shared.event);
-            let validate = || over.load(Ordering::Acquire) == 0;
-            // SAFETY: the key is that of our own event, which looks at no tokens. `validate` is a load.
+            // A read-modify-write, for the latest value: whoever changes it goes through this queue afterwards.
+            let validate = || over.fetch_or(0, Ordering::Relaxed) == 0;
+            // SAFETY: the key is that of our own event, which looks at no tokens. `validate` decides upon one word.
             let result = unsafe { parking::park(key, validate, || {}, |_, _| {}, SCOUT, None) };
             if matches!(result, ParkResult::Unparked(GO) | ParkResult::Invalid) {
                 shared.event.set();

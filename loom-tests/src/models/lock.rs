@@ -1,13 +1,14 @@
 //! `Lock`: mutual exclusion, hand-off, timeouts against wake-ups, fairness.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Duration, some_time, spawn};
+use crate::world::{Arc, Duration, some_time, spawn, spinning};
 use raddle::raw::RawLock;
 use raddle::{Lock, LockGuard};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("lock_two_threads", 30, lock_two_threads),
+    exhaustive("lock_spinning", 15, lock_spinning),
     exhaustive("lock_two_threads_twice", 11_826, lock_two_threads_twice),
     bounded("lock_three_threads", 3, 1628, lock_three_threads),
     bounded("lock_starving", 3, 20_208, lock_starving),
@@ -37,6 +38,12 @@ fn lock_two_threads() {
     add_one(&lock);
     other.join().unwrap();
     assert_eq!(*lock.lock(), 2);
+}
+
+/// As above, and who finds the lock held stays awake for a moment.
+fn lock_spinning() {
+    let _spinning = spinning(1);
+    lock_two_threads();
 }
 
 /// Two threads, two sections each: a waiter is barged past, parks again, and starves.

@@ -9,6 +9,7 @@ pub mod parking;
 pub mod pool;
 pub mod pool_deque;
 pub mod pool_latch;
+pub mod pool_scope;
 pub mod pool_sleep;
 pub mod pool_task;
 pub mod queue;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Model> {
         pool_sleep::MODELS,
         pool_latch::MODELS,
         pool_task::MODELS,
+        pool_scope::MODELS,
         pool::MODELS,
         timer::MODELS,
     ]

@@ -4,13 +4,14 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, JoinHandle, spawn};
+use crate::world::{Arc, Data, JoinHandle, spawn, spinning};
 use raddle::pool::latch::Latch;
 use raddle::primitives::atomic::{AtomicUsize, Ordering};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("latch_wait", 178, wait),
+    exhaustive("latch_wait_spinning", 113, wait_spinning),
     exhaustive("latch_is_done", 11, is_done),
     exhaustive("latch_place_is_free", 178, place_is_free),
     exhaustive("latch_both_count", 1022, both_count),
@@ -85,6 +86,12 @@ fn wait() {
     assert!(place.latch().is_done());
     counter.join().unwrap();
     place.free();
+}
+
+/// As above, and who waits stays awake for a moment.
+fn wait_spinning() {
+    let _spinning = spinning(1);
+    wait();
 }
 
 /// Who sees it done sees what came before.

@@ -2,8 +2,11 @@
 //!
 //! The pool of these models has a number for its queue: how many jobs there are. Its steps order nothing but themselves.
 
+use core::ptr::NonNull;
+
 use super::{Model, bounded, exhaustive};
 use crate::world::{Arc, JoinHandle, spawn};
+use raddle::pool::deque::{Deque, Steal};
 use raddle::pool::sleep::{Sleep, Wake};
 use raddle::primitives::atomic::{AtomicUsize, Ordering};
 
@@ -15,6 +18,7 @@ pub const MODELS: &[Model] = &[
     bounded("sleep_hint", 3, 14_937, hint),
     exhaustive("sleep_close", 1522, close),
     bounded("sleep_close_before_notify", 4, 27_060, close_before_notify),
+    bounded("sleep_close_when_it_stays", 3, 30_163, close_when_it_stays),
     bounded("sleep_notify_then_close", 4, 38_651, notify_then_close),
     exhaustive("sleep_lazy", 12_757, lazy),
     bounded("sleep_lazy_if", 5, 32_571, lazy_if),
@@ -26,6 +30,7 @@ pub const MODELS: &[Model] = &[
     bounded("sleep_two_submitters", 3, 35_609, two_submitters),
     bounded("sleep_two_workers_close", 3, 44_163, two_workers_close),
     bounded("sleep_close_and_submit", 3, 12_034, close_and_submit),
+    exhaustive("sleep_taken_by_one_who_was_started", 145, taken_by_one_who_was_started),
 ];
 
 const ONE_JOB: usize = 2;
@@ -211,6 +216,20 @@ fn close_before_notify() {
     pool.assert_over();
 }
 
+/// The worker has found a job when it was about to sleep, and the close comes between that and its step back. Another has that job by then, and there
+/// is a second one: the worker sees it, since it sees the close.
+fn close_when_it_stays() {
+    let pool = Pool::new(1, 1);
+    let worker = pool.spawn(Pool::work);
+    pool.put();
+    let own = usize::from(pool.take());
+    pool.put();
+    pool.close();
+    assert!(!pool.sleep.notify());
+    assert_eq!(own + worker.join().unwrap(), 2);
+    pool.assert_over();
+}
+
 /// A job, and then the close.
 fn notify_then_close() {
     let pool = Pool::new(1, 1);
@@ -385,4 +404,24 @@ fn close_and_submit() {
     let is_in = submitter.join().unwrap();
     assert_eq!(worker.join().unwrap(), usize::from(is_in));
     pool.assert_over();
+}
+
+/// Who finds no worker, then no job, and then still no worker, knows that nobody has been started and taken the job in between. (So the pool's
+/// `join` knows that all is over.)
+fn taken_by_one_who_was_started() {
+    let deque = Deque::<()>::new();
+    // SAFETY: this thread is the owner, and the only one so far. Nobody follows the pointer.
+    unsafe { deque.push(NonNull::dangling()) };
+    let pool = Arc::new((Sleep::new(1), deque));
+    let worker = spawn({
+        let pool = Arc::clone(&pool);
+        move || {
+            let (sleep, deque) = &*pool;
+            assert!(sleep.start());
+            assert!(matches!(deque.steal(), Steal::Got(_)));
+        }
+    });
+    let (sleep, deque) = &*pool;
+    assert!(!(sleep.is_empty() && deque.is_empty() && sleep.is_empty()), "the worker was overlooked");
+    worker.join().unwrap();
 }

@@ -3,18 +3,21 @@
 
 use super::queue::{Tally, Thing};
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
+use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn, spinning};
 use raddle::pool::{LooseEntry, loose_job};
 use raddle::{JobError, JobHandle};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("task_join", 5554, join),
+    exhaustive("task_join_spinning", 3130, join_spinning),
     exhaustive("task_join_for", 84_562, join_for),
     bounded("task_join_for_then_join", 4, 17_685, join_for_then_join),
     exhaustive("task_try_join", 29_325, try_join),
     exhaustive("task_cancel", 4291, cancel),
     exhaustive("task_terminate", 5554, terminate),
+    exhaustive("task_sweep", 375, sweep),
+    exhaustive("task_sweep_handle_dropped", 1381, sweep_handle_dropped),
     bounded("task_on_done", 4, 20_215, on_done),
     bounded("task_on_done_order", 3, 12_402, on_done_order),
     exhaustive("task_on_done_handle_dropped", 662, on_done_handle_dropped),
@@ -80,6 +83,12 @@ fn join() {
     assert_eq!((seen.ran.with(|ran| *ran), seen.called()), (1, 1));
     runner.join().unwrap();
     tally.check();
+}
+
+/// As above, and who joins stays awake for a moment.
+fn join_spinning() {
+    let _spinning = spinning(1);
+    join();
 }
 
 /// Run against a join that may give up, and then lets the handle go.
@@ -163,6 +172,37 @@ fn terminate() {
     assert!(handle.join().is_err_and(|error| error.is_cancelled()));
     assert_eq!(seen.called(), 10);
     canceller.join().unwrap();
+    tally.check();
+}
+
+/// A worker sweeps its deque, while the owner cancels: the entry goes, or stays and is found to be cancelled later.
+fn sweep() {
+    let (tally, seen) = (Tally::default(), Seen::new());
+    let (entry, handle) = job(&tally, &seen);
+    let entry = entry.sweep().expect("it is still to be run");
+    let sweeper = spawn(move || entry.sweep());
+    assert!(handle.cancel());
+    assert!(handle.join().is_err_and(|error| error.is_cancelled()));
+    if let Some(entry) = sweeper.join().unwrap() {
+        assert!(entry.sweep().is_none());
+    }
+    assert_eq!((seen.ran.with(|ran| *ran), seen.called()), (0, 10));
+    tally.check();
+}
+
+/// The same, and the handle goes at once: the last of the two frees the job.
+fn sweep_handle_dropped() {
+    let (tally, seen) = (Tally::default(), Seen::new());
+    let (entry, handle) = job(&tally, &seen);
+    let sweeper = spawn(move || {
+        if let Some(entry) = entry.sweep() {
+            entry.run();
+        }
+    });
+    let is_cancelled = handle.cancel();
+    drop(handle);
+    sweeper.join().unwrap();
+    assert_eq!(seen.called(), if is_cancelled { 10 } else { 1 });
     tally.check();
 }
 

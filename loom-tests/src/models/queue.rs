@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
+use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn, spinning};
 use raddle::{
     GetError, JoinableQueue, LifoQueue, PriorityQueue, PutError, TaskDoneTooOften, TryGetError, TryPutError,
 };
@@ -26,6 +26,12 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_ring_two_room", 559, || room(JoinableQueue::bounded(2), 2)),
     exhaustive("queue_list_limit_room", 399, || room(JoinableQueue::list_with_limit(1), 1)),
     exhaustive("queue_lifo_room", 11_992, || room(LifoQueue::bounded(1), 1)),
+    // Who waits polls for a moment.
+    exhaustive("queue_ring_spinning", 29, || hand_over_spinning(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_spinning", 61, || hand_over_spinning(JoinableQueue::unbounded())),
+    exhaustive("queue_lifo_spinning", 2180, || hand_over_spinning(LifoQueue::unbounded())),
+    exhaustive("queue_ring_room_spinning", 29, || room_spinning(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_limit_room_spinning", 62, || room_spinning(JoinableQueue::list_with_limit(1))),
     // Both wait for each other.
     exhaustive("queue_ring_hand_over_wraps", 559, || hand_over(JoinableQueue::about_to_wrap(Some(1), 1))),
     exhaustive("queue_ring_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(1), 1), 1)),
@@ -64,6 +70,22 @@ pub const MODELS: &[Model] = &[
     bounded("queue_list_limbo_changes_hands", 3, 49_943, list_limbo_changes_hands),
     exhaustive("queue_list_limbo", 52_436, list_limbo),
     bounded("queue_list_two_getters_and_a_putter", 3, 114_572, list_two_getters_and_a_putter),
+    // The starving.
+    exhaustive("queue_ring_behind_a_starving_getter", 120, || {
+        behind_a_starving_getter(JoinableQueue::bounded(1))
+    }),
+    exhaustive("queue_list_behind_a_starving_getter", 152, || {
+        behind_a_starving_getter(JoinableQueue::unbounded())
+    }),
+    exhaustive("queue_ring_behind_a_starving_putter", 120, || {
+        behind_a_starving_putter(JoinableQueue::bounded(1))
+    }),
+    exhaustive("queue_ring_left_to_a_starving_getter", 26_800, || {
+        left_to_a_starving_getter(JoinableQueue::bounded(1))
+    }),
+    exhaustive("queue_ring_beside_a_starving_getter", 97, || {
+        beside_a_starving_getter(JoinableQueue::bounded(2))
+    }),
     // Three threads, the turn, and the starving.
     bounded("queue_ring_two_getters", 5, 137_635, || two_getters(JoinableQueue::bounded(2))),
     bounded("queue_list_two_putters", 3, 226_346, || two_putters(JoinableQueue::list_with_limit(1))),
@@ -123,7 +145,12 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_join_timeout", 25_616, join_timeout),
     bounded("queue_join_and_put", 6, 39_355, join_and_put),
     exhaustive("queue_job", 1673, job),
-    exhaustive("queue_len", 54_613, len),
+    exhaustive("queue_len", 275, || len(JoinableQueue::bounded(2))),
+    exhaustive("queue_lifo_len", 530, || len(LifoQueue::bounded(2))),
+    exhaustive("queue_ring_len_is_not_zero", 417, || len_is_not_zero(JoinableQueue::bounded(2))),
+    exhaustive("queue_list_len_is_not_zero", 11_800, || len_is_not_zero(JoinableQueue::unbounded())),
+    exhaustive("queue_lifo_len_is_not_zero", 1010, || len_is_not_zero(LifoQueue::bounded(2))),
+    exhaustive("queue_unfinished", 65, unfinished),
     exhaustive("queue_done_too_often", 22, done_too_often),
     // The user's own code.
     exhaustive("queue_priority_comparison_panics", 108, priority_comparison_panics),
@@ -174,6 +201,7 @@ trait Queue<T>: Send + Sync + 'static {
     fn shutdown(&self);
     fn shutdown_now(&self) -> Vec<T>;
     fn is_empty(&self) -> bool;
+    fn len(&self) -> usize;
     fn unfinished(&self) -> usize;
 }
 
@@ -212,6 +240,9 @@ macro_rules! queue {
             }
             fn is_empty(&self) -> bool {
                 $Name::is_empty(self)
+            }
+            fn len(&self) -> usize {
+                $Name::len(self)
             }
             fn unfinished(&self) -> usize {
                 $Name::unfinished(self)
@@ -317,6 +348,18 @@ fn room(queue: impl Queue<Thing>, capacity: u32) {
     putter.join().unwrap();
     drop(queue);
     tally.check();
+}
+
+/// As `hand_over`, and who waits polls for a moment.
+fn hand_over_spinning(queue: impl Queue<Thing>) {
+    let _spinning = spinning(1);
+    hand_over(queue);
+}
+
+/// As `room`, and who waits polls for a moment.
+fn room_spinning(queue: impl Queue<Thing>) {
+    let _spinning = spinning(1);
+    room(queue, 1);
 }
 
 /// Two items go across, first in, first out: with room for one, each side waits for the other.
@@ -605,6 +648,50 @@ fn starving_gives_up(queue: impl Queue<u32>) {
         queue.put(3).unwrap();
     }
     patient.join().unwrap();
+}
+
+/// Who stands behind a getter that starves, for the sake of the one item, has it when that gives up.
+fn behind_a_starving_getter(queue: JoinableQueue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let starving = queue.starving_getter();
+    let getter = spawn_with(&queue, |queue| queue.get().unwrap());
+    drop(starving);
+    assert_eq!(getter.join().unwrap(), 1);
+}
+
+/// The same for putters and the last room.
+fn behind_a_starving_putter(queue: JoinableQueue<u32>) {
+    let queue = Arc::new(queue);
+    let starving = queue.starving_putter();
+    let putter = spawn_with(&queue, |queue| queue.put(1).unwrap());
+    drop(starving);
+    putter.join().unwrap();
+    assert_eq!(queue.get(), Ok(1));
+}
+
+/// While a getter starves, a newcomer does not get the one item, however long it tries.
+fn left_to_a_starving_getter(queue: JoinableQueue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let starving = queue.starving_getter();
+    let getter = spawn_with(&queue, |queue| queue.try_get_for(some_time()));
+    assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+    assert_eq!(getter.join().unwrap(), Err(TryGetError::Empty));
+    drop(starving);
+    assert_eq!(queue.try_get(), Ok(1));
+}
+
+/// Who stands behind a getter that starves is woken when there is more than that needs.
+fn beside_a_starving_getter(queue: JoinableQueue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let starving = queue.starving_getter();
+    let getter = spawn_with(&queue, |queue| queue.get().unwrap());
+    queue.put(2).unwrap();
+    assert_eq!(getter.join().unwrap(), 1);
+    drop(starving);
+    assert_eq!(queue.try_get(), Ok(2));
 }
 
 /// A timed put either puts its item or has it back, and the queue agrees.
@@ -977,17 +1064,41 @@ fn job() {
 }
 
 /// There is never more than one item in the queue, and `len` says so.
-fn len() {
-    let queue = Arc::new(JoinableQueue::bounded(2));
+fn len(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
     let other = spawn_with(&queue, |queue| {
-        for item in 1..=2 {
-            queue.put(item).unwrap();
-            assert_eq!(queue.get(), Ok(item));
-        }
+        queue.get().unwrap();
+        queue.put(2).unwrap();
     });
     assert!(queue.len() <= 1);
     other.join().unwrap();
+    assert_eq!(queue.get(), Ok(2));
     assert!(queue.is_empty());
+}
+
+/// There is always an item in the queue, and `len` says so.
+fn len_is_not_zero(queue: impl Queue<u32>) {
+    let queue = Arc::new(queue);
+    queue.put(1).unwrap();
+    let other = spawn_with(&queue, |queue| {
+        queue.put(2).unwrap();
+        queue.get().unwrap();
+    });
+    assert_ne!(queue.len(), 0);
+    other.join().unwrap();
+}
+
+/// There is always one item or more that is put and not done, and `unfinished` says so.
+fn unfinished() {
+    let queue = Arc::new(JoinableQueue::bounded(2));
+    queue.put(1).unwrap();
+    let other = spawn_with(&queue, |queue| {
+        queue.put(2).unwrap();
+        queue.task_done().unwrap();
+    });
+    assert_ne!(queue.unfinished(), 0);
+    other.join().unwrap();
 }
 
 /// A `task_done` too many, beside a put: it counts for that item or is an error, and the count agrees.

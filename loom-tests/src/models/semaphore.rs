@@ -5,12 +5,13 @@
 
 use super::parking::{key_of, waiting};
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, some_time, spawn};
+use crate::world::{Arc, Data, Duration, some_time, spawn, spinning};
 use raddle::{BoundedSemaphore, Semaphore};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("semaphore_two_threads", 1146, semaphore_two_threads),
+    exhaustive("semaphore_spinning", 550, semaphore_spinning),
     exhaustive("semaphore_starving", 62_028, semaphore_starving),
     bounded("semaphore_three_threads", 3, 73_309, semaphore_three_threads),
     exhaustive("semaphore_try_acquire", 234, semaphore_try_acquire),
@@ -82,6 +83,12 @@ fn semaphore_two_threads() {
     shared.add_one();
     other.join().unwrap();
     shared.assert_settled(2);
+}
+
+/// As above, and who finds no permit stays awake for a moment.
+fn semaphore_spinning() {
+    let _spinning = spinning(1);
+    semaphore_two_threads();
 }
 
 /// One section against two: a waiter is woken, barged past, parks again, starves, and is granted the permit.
