@@ -45,7 +45,7 @@ fn all_outcomes() {
 
 fn expect(bound: Option<usize>, what: &str, program: fn() -> Outcome, complete: &[&[usize]]) {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
-    let executions = crate::explore(bound, {
+    let executions = crate::runner::explore_inside(bound, {
         let seen = Arc::clone(&seen);
         move || {
             let outcome = program();
@@ -154,7 +154,7 @@ fn store_buffering() -> Outcome {
 /// A race that hides behind "load, then store": it has to be reported.
 fn hidden_race() {
     let result = std::panic::catch_unwind(|| {
-        crate::explore(None, || {
+        crate::runner::explore_inside(None, || {
             EXECUTIONS.fetch_add(1, Ordering::Relaxed);
             let (data, flag) = (Arc::new(Data::new(0)), Arc::new(AtomicUsize::new(0)));
             let other = thread::spawn({

@@ -1,6 +1,6 @@
 //! Runs the models: `cargo loom`, or `cargo loom NAME` for those whose name has NAME in it.
 //!
-//! One function runs every model ([`run_here`]) and enforces what makes a result worth something:
+//! One function runs every model (`runner.rs`) and enforces what makes a result worth something:
 //! - each model runs in a process of its own (a deadlock with a live guard aborts it, and that is a failure);
 //! - two threads are explored without a bound, three with at least three preemptions;
 //! - a model states the least number of executions that it has to explore;
@@ -10,25 +10,19 @@
 
 mod canary;
 mod downstream;
-mod faults;
+mod drawing;
 mod models;
+mod runner;
+mod weaken;
 mod world;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use models::{Bound, Model};
-
-/// What one model may take before it counts as not finished.
-const TIME_LIMIT: Duration = Duration::from_secs(400);
-
-/// What one execution may take, in steps.
-const MAX_BRANCHES: usize = 20_000;
-
-/// How a child says that it has hit a limit.
-const LIMIT_EXIT: u8 = 3;
+use runner::{Child, Outcome, in_parallel};
 
 /// How a child says that nothing of it matches.
 const USAGE_EXIT: u8 = 2;
@@ -36,9 +30,8 @@ const USAGE_EXIT: u8 = 2;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--child", name] => child(name, None),
-        ["--child", name, "--plant", fault] => child(name, Some(fault)),
-        ["--coverage", name] => faults::print_coverage(&find(name)),
+        ["weaken", ..] => weaken::main(&args[1..]),
+        ["--child", name, ref options @ ..] => runner::child(name, options),
         ["--list"] => {
             let mistakes = every_mistake().into_iter().map(|mistake| mistake.model);
             for model in every_model().into_iter().chain(mistakes) {
@@ -46,10 +39,6 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        ["--faults"] => faults::run(""),
-        ["--faults", filter] => faults::run(filter),
-        ["--survivors", file] => faults::survivors(file, ""),
-        ["--survivors", file, models] => faults::survivors(file, models),
         ["--help"] => usage(),
         [] => run_all(""),
         [filter] if !filter.starts_with('-') => run_all(filter),
@@ -59,13 +48,10 @@ fn main() -> ExitCode {
 
 fn usage() -> ExitCode {
     eprintln!(
-        "cargo loom               every model, and every planted fault\n\
-         cargo loom NAME          the models with NAME in their names, with the timeline of one that fails\n\
-         cargo loom --list        their names\n\
-         cargo loom --faults      the planted faults only: each has to be found\n\
-         cargo loom --survivors F weakens every site of the files with F in their names, and lists what no model notices\n\
-         cargo loom --survivors F M  the same, with the models that have M in their names\n\
-         cargo loom --coverage M  the atomic operations that model M reaches"
+        "cargo loom          every model\n\
+         cargo loom NAME     the models with NAME in their names, with the timeline of one that fails\n\
+         cargo loom --list   their names\n\
+         cargo weaken        every memory ordering of the library made weaker: a model has to fail (--help says more)"
     );
     ExitCode::from(USAGE_EXIT)
 }
@@ -104,143 +90,6 @@ fn find(name: &str) -> Model {
     })
 }
 
-/// How the run of one model ended.
-struct Ended {
-    executions: usize,
-    seconds: f64,
-}
-
-/// Runs a model in this process. A failure unwinds or aborts.
-fn run_here(model: &Model) -> Result<Ended, String> {
-    let begin = Instant::now();
-    let executions = match model.bound {
-        Bound::Exhaustive => explore(None, model.body),
-        Bound::Preemptions(preemptions) => explore(Some(preemptions), model.body),
-        Bound::Inside => {
-            (model.body)();
-            canary::executions()
-        }
-    };
-    let ended = Ended { executions, seconds: begin.elapsed().as_secs_f64() };
-    if begin.elapsed() >= TIME_LIMIT {
-        return Err(format!("not finished after {} executions: {TIME_LIMIT:?} are over", ended.executions));
-    }
-    Ok(ended)
-}
-
-/// Lets loom explore `body`, and returns how many executions that took. Every setting is made here: loom would take the
-/// others from the environment.
-pub(crate) fn explore(bound: Option<usize>, body: impl Fn() + Send + Sync + 'static) -> usize {
-    let executions = Arc::new(AtomicUsize::new(0));
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = bound;
-    builder.max_branches = MAX_BRANCHES;
-    builder.max_duration = Some(TIME_LIMIT);
-    builder.max_permutations = None;
-    builder.checkpoint_file = None;
-    // loom looks at the time only so often.
-    builder.checkpoint_interval = 200;
-    builder.expect_explicit_explore = false;
-    builder.location = false;
-    builder.log = false;
-    builder.check({
-        let executions = Arc::clone(&executions);
-        move || {
-            executions.fetch_add(1, Ordering::Relaxed);
-            body();
-        }
-    });
-    executions.load(Ordering::Relaxed)
-}
-
-/// The process that runs one model.
-fn child(name: &str, fault: Option<&str>) -> ExitCode {
-    let model = find(name);
-    raddle::model::print_timeline_on_panic();
-    if let Some(fault) = fault {
-        faults::plant(fault);
-    }
-    match run_here(&model) {
-        Ok(ended) => {
-            println!("executions {} seconds {:.2}", ended.executions, ended.seconds);
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::from(LIMIT_EXIT)
-        }
-    }
-}
-
-/// What a child came to.
-pub(crate) enum Outcome {
-    /// All interleavings are fine.
-    Passed {
-        /// How many they were.
-        executions: usize,
-        /// How long it took.
-        seconds: f64,
-    },
-    /// A deadlock, a race, an assertion, or an abort; with what it printed.
-    Failed(String),
-    /// Neither: it hit a limit.
-    Unknown(String),
-}
-
-/// Runs one model in a process of its own.
-pub(crate) fn run_in_child(name: &str, fault: Option<&str>) -> Outcome {
-    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-    command.args(["--child", name]);
-    if let Some(fault) = fault {
-        command.args(["--plant", fault]);
-    }
-    for (key, _) in std::env::vars_os() {
-        if key.to_string_lossy().starts_with("LOOM_") {
-            command.env_remove(key);
-        }
-    }
-    let output = command.stdin(Stdio::null()).output().expect("this program can be started");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    match output.status.code() {
-        Some(0) => {
-            let words: Vec<&str> = stdout.split_whitespace().collect();
-            match words[..] {
-                ["executions", executions, "seconds", seconds] => Outcome::Passed {
-                    executions: executions.parse().unwrap_or(0),
-                    seconds: seconds.parse().unwrap_or(0.0),
-                },
-                _ => Outcome::Failed(format!("{stdout}{stderr}")),
-            }
-        }
-        Some(code) if code == i32::from(LIMIT_EXIT) || code == i32::from(USAGE_EXIT) => {
-            Outcome::Unknown(stderr)
-        }
-        // A model that runs into loom's own limit of steps has not been refuted, but it has not passed either.
-        _ if stderr.contains("Model exceeded maximum number of branches") => Outcome::Unknown(stderr),
-        _ => Outcome::Failed(stderr),
-    }
-}
-
-/// Calls `f` for every item, as many at a time as there are processors.
-pub(crate) fn in_parallel<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync) {
-    let items = Mutex::new(items.into_iter());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let item = items.lock().expect("no worker panics with the list").next();
-                    match item {
-                        Some(item) => f(item),
-                        None => break,
-                    }
-                }
-            });
-        }
-    });
-}
-
 fn run_all(filter: &str) -> ExitCode {
     let begin = Instant::now();
     let models: Vec<Model> = every_model().into_iter().filter(|model| model.name.contains(filter)).collect();
@@ -254,6 +103,7 @@ fn run_all(filter: &str) -> ExitCode {
     let count = models.len() + mistakes.len();
     let failed = AtomicUsize::new(0);
     let total = AtomicUsize::new(0);
+    let covers = Mutex::new(Vec::new());
     in_parallel(models, |model| {
         let bound = match model.bound {
             Bound::Exhaustive => "all".to_owned(),
@@ -264,9 +114,11 @@ fn run_all(filter: &str) -> ExitCode {
             failed.fetch_add(1, Ordering::Relaxed);
             println!("{:44} {bound:>14} {what}\n{output}", model.name);
         };
-        match run_in_child(model.name, None) {
-            Outcome::Passed { executions, seconds } if executions >= model.least => {
+        match in_a_child(model.name) {
+            Outcome::Passed { executions, seconds, reached } if executions >= model.least => {
                 total.fetch_add(executions, Ordering::Relaxed);
+                let found = weaken::Covers { model: model.name.to_owned(), executions, seconds, reached };
+                covers.lock().expect("no panic with the list").push(found);
                 println!("{:44} {bound:>14} {executions:>12} {seconds:>8.2}", model.name);
             }
             Outcome::Passed { executions, .. } => {
@@ -282,7 +134,7 @@ fn run_all(filter: &str) -> ExitCode {
             failed.fetch_add(1, Ordering::Relaxed);
             println!("{:44} {what}\n{output}", model.name);
         };
-        match run_in_child(model.name, None) {
+        match in_a_child(model.name) {
             Outcome::Failed(output) if output.contains(found) => {
                 println!("{:44} found, as it has to be: {found}", model.name);
             }
@@ -302,5 +154,13 @@ fn run_all(filter: &str) -> ExitCode {
     if failed > 0 {
         return ExitCode::FAILURE;
     }
-    if filter.is_empty() { faults::run("") } else { ExitCode::SUCCESS }
+    if filter.is_empty() {
+        weaken::keep_coverage(covers.into_inner().expect("no panic with the list"));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs the model as it stands.
+fn in_a_child(model: &str) -> Outcome {
+    Child { model, plant: None, limit: None, record: None }.run()
 }

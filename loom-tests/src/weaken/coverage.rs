@@ -1,0 +1,130 @@
+//! Which sites each model reaches, and how large it is. Kept in a file, since it takes a run of all models.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use raddle::primitives::model::weaken::{self, Covered};
+use serde::{Deserialize, Serialize};
+
+use super::plant;
+use crate::runner::{Outcome, in_parallel};
+
+/// A place of the library that a model has reached.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(crate) struct Reached {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    /// Whether this call of the parking face has ever woken or moved more than one.
+    pub(crate) many: bool,
+}
+
+/// One model that holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Covers {
+    pub(crate) model: String,
+    pub(crate) executions: usize,
+    pub(crate) seconds: f64,
+    pub(crate) reached: Vec<Reached>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    /// Of the program that found it out: another program, another coverage.
+    program: u64,
+    models: Vec<Covers>,
+}
+
+/// How a child begins a line that says what it has reached.
+const LINE: &str = "reached ";
+
+/// What the models of this process have reached, for [`parse`] in another.
+pub(crate) fn print() {
+    for Covered { site, many, .. } in weaken::coverage() {
+        if let Some(file) = plant::file_of_library(site.file) {
+            println!("{LINE}{file}|{}|{}|{many}", site.line, site.column);
+        }
+    }
+}
+
+/// What a child has printed.
+pub(crate) fn parse(stdout: &str) -> Vec<Reached> {
+    let mut reached: Vec<Reached> = stdout
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.strip_prefix(LINE)?.split('|');
+            Some(Reached {
+                file: parts.next()?.to_owned(),
+                line: parts.next()?.parse().ok()?,
+                column: parts.next()?.parse().ok()?,
+                many: parts.next()?.parse().ok()?,
+            })
+        })
+        .collect();
+    reached.sort();
+    reached
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/coverage.json"))
+}
+
+/// What tells this program from one with other models or another library.
+fn program() -> u64 {
+    let path = std::env::current_exe().expect("this program has a path");
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(path).expect("this program can be read").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Keeps what a run of all models has found.
+pub(crate) fn keep(models: Vec<Covers>) {
+    let text = serde_json::to_string(&File { program: program(), models }).expect("plain text and numbers");
+    if let Err(error) = std::fs::write(path(), text) {
+        eprintln!("{}: {error}", path().display());
+    }
+}
+
+/// Whether a model is one of those asked for: with one of these texts, between commas, in its name.
+pub(crate) fn is_wanted(wanted: Option<&str>, model: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted.split(',').any(|text| model.contains(text)))
+}
+
+/// What every model reaches: as kept by this very program, or found out now. If only some are asked for, that is not kept.
+///
+/// # Errors
+///
+/// The models that fail, with nothing planted.
+pub(crate) fn of_models(wanted: Option<&str>) -> Result<Vec<Covers>, Vec<&'static str>> {
+    let kept = std::fs::read_to_string(path()).ok().and_then(|text| serde_json::from_str::<File>(&text).ok());
+    if let Some(kept) = kept
+        && kept.program == program()
+    {
+        return Ok(kept.models);
+    }
+    let mut models = crate::every_model();
+    models.retain(|model| is_wanted(wanted, model.name));
+    println!("running {} models once, to see what they reach", models.len());
+    let found = Mutex::new(Vec::new());
+    let failed = Mutex::new(Vec::new());
+    in_parallel(models, |model| match crate::in_a_child(model.name) {
+        Outcome::Passed { executions, seconds, reached } => {
+            let covers = Covers { model: model.name.to_owned(), executions, seconds, reached };
+            found.lock().expect("nobody panics with it").push(covers);
+        }
+        Outcome::Failed(_) | Outcome::Unknown(_) => {
+            failed.lock().expect("nobody panics with it").push(model.name)
+        }
+    });
+    let failed = failed.into_inner().expect("nobody panics with it");
+    if !failed.is_empty() {
+        return Err(failed);
+    }
+    let found = found.into_inner().expect("nobody panics with it");
+    if wanted.is_none() {
+        keep(found.clone());
+    }
+    Ok(found)
+}

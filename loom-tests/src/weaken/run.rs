@@ -1,0 +1,243 @@
+//! Runs the mutants, and says what came of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::plant::Mutant;
+use super::table::{self, Verdict};
+use super::{Ground, Options, Plan, plant};
+use crate::runner::{Child, Outcome, in_parallel};
+use crate::{DEADLOCK, RACE, drawing};
+
+/// What came of a mutant.
+enum Judgement {
+    Killed {
+        model: String,
+        execution: Option<usize>,
+        how: String,
+    },
+    Survived {
+        models: usize,
+    },
+    /// Not noticed so far, and there was no time for the rest; or a model came to no end.
+    Inconclusive {
+        why: String,
+    },
+}
+
+/// What a failing model's output says.
+fn how(output: &str) -> String {
+    if output.contains(RACE) {
+        return "a data race".to_owned();
+    }
+    if output.contains(DEADLOCK) {
+        return "a deadlock".to_owned();
+    }
+    // "thread 'main' (1) panicked at FILE:LINE:COLUMN:", and the message below.
+    let mut lines = output.lines().skip_while(|line| !line.contains("panicked at "));
+    let message = lines.nth(1).unwrap_or("an abort").trim();
+    // loom keeps its objects in a list, and the index of one that is gone is garbage.
+    if message.starts_with("index out of bounds: the len is") {
+        return "an atomic that is gone is used".to_owned();
+    }
+    let message: String = message.chars().take(80).collect();
+    match message.strip_prefix("assertion `left == right` failed") {
+        Some("") => "an assertion".to_owned(),
+        Some(rest) => rest.trim_start_matches(": ").to_owned(),
+        None => message,
+    }
+}
+
+/// In which execution it was.
+fn execution(output: &str) -> Option<usize> {
+    output.lines().find_map(|line| line.strip_prefix(crate::runner::IN_EXECUTION)?.trim().parse().ok())
+}
+
+/// Runs the models, those in `first` before the others, until one fails.
+fn judge(plan: &Plan, first: Option<&str>, limit: Duration, record: Option<&Path>) -> Judgement {
+    let begin = Instant::now();
+    let spelled = plan.mutant.spell();
+    let mut models: Vec<&str> = plan.models.iter().map(|(_, name)| name.as_str()).collect();
+    models.sort_by_key(|name| Some(*name) != first);
+    let mut unfinished = Vec::new();
+    for (done, model) in models.iter().enumerate() {
+        let left = limit.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            let why =
+                format!("{done} of {} models have not noticed it in {} s", models.len(), limit.as_secs());
+            return Judgement::Inconclusive { why };
+        }
+        match (Child { model, plant: Some(&spelled), limit: Some(left), record }).run() {
+            Outcome::Failed(output) => {
+                return Judgement::Killed {
+                    model: (*model).to_owned(),
+                    execution: execution(&output),
+                    how: how(&output),
+                };
+            }
+            Outcome::Passed { .. } => {}
+            Outcome::Unknown(_) => unfinished.push(*model),
+        }
+    }
+    if unfinished.is_empty() {
+        Judgement::Survived { models: models.len() }
+    } else {
+        Judgement::Inconclusive { why: format!("not finished: {}", unfinished.join(", ")) }
+    }
+}
+
+/// What is counted in a file.
+#[derive(Default)]
+struct Count {
+    killed: usize,
+    excused: usize,
+    survived: usize,
+    inconclusive: usize,
+}
+
+/// Runs them, prints what came of it, and writes the tables.
+pub(super) fn run(mut ground: Ground, mut plans: Vec<Plan>, options: &Options, unreached: usize) -> ExitCode {
+    let begin = Instant::now();
+    let known = |mutant: &Mutant| {
+        ground
+            .verdicts
+            .get(&(mutant.site.key(), mutant.weaker.clone()))
+            .and_then(|verdict| verdict.model.clone())
+    };
+    let excuse = |mutant: &Mutant| ground.reasons.why(&mutant.site.key(), &mutant.weaker).is_some();
+    println!("{} mutants", plans.len());
+    // Those that take long begin first.
+    plans.sort_by_key(|plan| !excuse(&plan.mutant));
+    let counts: Mutex<BTreeMap<String, Count>> = Mutex::default();
+    let found: Mutex<Vec<Verdict>> = Mutex::default();
+    let wrong = Mutex::new(unreached);
+    let folder = tempfile::tempdir().expect("a place for recordings");
+    in_parallel(plans, |plan| {
+        let mutant = &plan.mutant;
+        let (site, weaker) = (mutant.site.key(), mutant.weaker.clone());
+        let known = known(mutant);
+        let first = known.as_deref().filter(|_| options.recheck);
+        let recording = folder.path().join(format!("{}-{}.json", mutant.site.line, mutant.site.column));
+        let record = (options.show || options.svg.is_some()).then_some(recording.as_path());
+        let judgement = judge(&plan, first, options.limit(), record);
+        let mut text = String::new();
+        let mut fail = |what: &str| {
+            *wrong.lock().expect("nobody panics with it") += 1;
+            text = format!("{what:12} {}", mutant.name());
+        };
+        let mut counts = counts.lock().expect("nobody panics with it");
+        let count = counts.entry(mutant.site.file.clone()).or_default();
+        let mut verdict = Verdict { site, weaker, model: None, execution: None, how: None };
+        match judgement {
+            Judgement::Killed { model, execution, how } => {
+                count.killed += 1;
+                let other = first.is_some_and(|first| first != model);
+                if excuse(mutant) {
+                    fail("NOTICED, though docs/orderings.toml says that it is not:");
+                } else if other {
+                    fail("NOTICED, but not by the model that docs/orderings.json names:");
+                } else {
+                    text = format!("noticed      {}", mutant.name());
+                }
+                let number = execution.map_or(String::new(), |number| format!(", execution {number}"));
+                text += &format!("  by {model}: {how}{number}");
+                (verdict.model, verdict.execution, verdict.how) = (Some(model), execution, Some(how));
+            }
+            Judgement::Survived { models } if excuse(mutant) => {
+                count.excused += 1;
+                text = format!("has a reason {}  ({models} models)", mutant.name());
+            }
+            Judgement::Survived { models } => {
+                count.survived += 1;
+                fail("SURVIVES");
+                text += &format!("  ({models} models)");
+            }
+            Judgement::Inconclusive { why } => {
+                count.inconclusive += 1;
+                if excuse(mutant) {
+                    text = format!("inconclusive {}, with a reason to survive", mutant.name());
+                } else {
+                    fail("INCONCLUSIVE");
+                }
+                text += &format!("  ({why})");
+            }
+        }
+        println!("{text}");
+        if let (Some(record), Some(_)) = (record, &verdict.model) {
+            show(record, mutant, options);
+        }
+        drop(counts);
+        found.lock().expect("nobody panics with it").push(verdict);
+    });
+    if options.recheck {
+        *wrong.lock().expect("nobody panics with it") += super::pictures::compare(&ground);
+    }
+    print_counts(&counts.into_inner().expect("nobody panics with it"), begin);
+    let is_for_looking = options.show || options.svg.is_some();
+    if !(options.recheck || options.dry || options.models.is_some() || is_for_looking) {
+        for verdict in found.into_inner().expect("nobody panics with it") {
+            let key = (verdict.site.clone(), verdict.weaker.clone());
+            if verdict.model.is_some() {
+                ground.verdicts.insert(key, verdict);
+            } else {
+                ground.verdicts.remove(&key);
+            }
+        }
+        let keys: Vec<String> = ground.sites.iter().map(super::source::Site::key).collect();
+        ground.verdicts.retain(|(site, _), _| keys.contains(site));
+        let path = plant::root().join(table::VERDICTS);
+        if let Err(error) = std::fs::write(&path, table::write_verdicts(&ground.verdicts)) {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+        super::write(&ground);
+    }
+    if wrong.into_inner().expect("nobody panics with it") == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn print_counts(counts: &BTreeMap<String, Count>, begin: Instant) {
+    println!(
+        "\n{:32} {:>8} {:>8} {:>10} {:>9} {:>13}",
+        "file", "mutants", "noticed", "reason", "SURVIVE", "inconclusive"
+    );
+    let mut total = Count::default();
+    let row = |name: &str, count: &Count| {
+        let Count { killed, excused, survived, inconclusive } = count;
+        let all = killed + excused + survived + inconclusive;
+        println!("{name:32} {all:>8} {killed:>8} {excused:>10} {survived:>9} {inconclusive:>13}");
+    };
+    for (file, count) in counts {
+        row(file, count);
+        total.killed += count.killed;
+        total.excused += count.excused;
+        total.survived += count.survived;
+        total.inconclusive += count.inconclusive;
+    }
+    row("all", &total);
+    println!("{:.0} s", begin.elapsed().as_secs_f64());
+}
+
+/// Prints the execution that failed, and draws it if that is wanted.
+fn show(record: &Path, mutant: &Mutant, options: &Options) {
+    let execution = match drawing::read(record) {
+        Ok(execution) => execution,
+        Err(message) => return println!("{message}"),
+    };
+    if options.show {
+        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(150);
+        let colour = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        println!("{}", execution.text(drawing::Options { width, colour, all: false }));
+    }
+    if let Some(path) = &options.svg
+        && let Err(error) = std::fs::write(path, execution.svg(&mutant.title()))
+    {
+        println!("{}: {error}", path.display());
+    }
+}
