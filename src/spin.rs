@@ -9,30 +9,37 @@
 
 use crate::primitives::thread;
 
-/// How many steps a thread spins before it parks.
-const SPIN_STEPS: u32 = 10;
-
-/// Of all steps, the first that keep the processor: 2, 4 and 8 pauses.
+/// Of a thread's steps, the first that keep the processor, as a rule: 2, 4 and 8 pauses.
 const BUSY_STEPS: u32 = 3;
+
+/// The steps after those, each of which offers the processor to others.
+const YIELDS: u32 = 7;
 
 /// One thread's spinning in one call.
 #[derive(Debug)]
 pub(crate) struct Spin {
     step: u32,
+    busy_steps: u32,
 }
 
 impl Spin {
     pub(crate) const fn new() -> Spin {
-        Spin { step: 0 }
+        Spin { step: 0, busy_steps: BUSY_STEPS }
+    }
+
+    /// For the word of a lock, which its holders write again and again: each look takes the cache line from them, and one who has given the
+    /// processor away looks less often.
+    pub(crate) const fn brief() -> Spin {
+        Spin { step: 0, busy_steps: BUSY_STEPS - 1 }
     }
 
     /// Takes a step, or says false: it is time to park.
     pub(crate) fn spin(&mut self) -> bool {
-        if self.step == thread::spin_steps(SPIN_STEPS) {
+        if self.step == thread::spin_steps(self.busy_steps + YIELDS) {
             return false;
         }
         self.step += 1;
-        if self.step <= BUSY_STEPS {
+        if self.step <= self.busy_steps {
             thread::pause(1 << self.step);
         } else {
             thread::yield_now();

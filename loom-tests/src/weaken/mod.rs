@@ -142,7 +142,9 @@ struct Plan {
 
 /// Which mutants are asked for.
 fn plans(ground: &Ground, covers: &[Covers], options: &Options) -> Result<Vec<Plan>, String> {
-    let mut reached: BTreeMap<(&str, usize, usize), (bool, Vec<(usize, String)>)> = BTreeMap::new();
+    /// Whether a parking call there has picked many, and the models that come there, with their executions.
+    type Comers = (bool, Vec<(usize, String)>);
+    let mut reached: BTreeMap<(&str, usize, usize), Comers> = BTreeMap::new();
     for model in covers {
         for site in &model.reached {
             let entry = reached.entry((&site.file, site.line, site.column)).or_default();
