@@ -98,108 +98,108 @@ struct Count {
     inconclusive: usize,
 }
 
+/// What is to be said of a mutant.
+struct Finding {
+    verdict: Verdict,
+    text: String,
+    /// Whether it is something to put right.
+    is_wrong: bool,
+}
+
+impl Count {
+    /// Counts it, and puts it into words. `named` is the model that the tables name, if that is what is looked at; `excused` says that they
+    /// have a reason for it to survive.
+    fn find(&mut self, mutant: &Mutant, judgement: Judgement, named: Option<&str>, excused: bool) -> Finding {
+        let (site, weaker) = (mutant.site.key(), mutant.weaker.clone());
+        let mut verdict = Verdict { site, weaker, model: None, execution: None, how: None };
+        let (what, is_wrong, rest);
+        match judgement {
+            Judgement::Killed { model, execution, how } => {
+                self.killed += 1;
+                let other = named.is_some_and(|named| named != model);
+                (what, is_wrong) = match (excused, other) {
+                    (true, _) => ("NOTICED, though docs/orderings.toml says that it is not:", true),
+                    (false, true) => ("NOTICED, but not by the model that docs/orderings.json names:", true),
+                    (false, false) => ("noticed", false),
+                };
+                let number = execution.map_or(String::new(), |number| format!(", execution {number}"));
+                rest = format!("by {model}: {how}{number}");
+                (verdict.model, verdict.execution, verdict.how) = (Some(model), execution, Some(how));
+            }
+            Judgement::Survived { models } => {
+                *(if excused { &mut self.excused } else { &mut self.survived }) += 1;
+                (what, is_wrong) = if excused { ("has a reason", false) } else { ("SURVIVES", true) };
+                rest = format!("({models} models)");
+            }
+            Judgement::Inconclusive { why } => {
+                self.inconclusive += 1;
+                (what, is_wrong) = if excused { ("inconclusive", false) } else { ("INCONCLUSIVE", true) };
+                rest = format!("({why})");
+            }
+        }
+        Finding { verdict, text: format!("{what:12} {}  {rest}", mutant.name()), is_wrong }
+    }
+}
+
 /// Runs them, prints what came of it, and writes the tables.
 pub(super) fn run(mut ground: Ground, mut plans: Vec<Plan>, options: &Options, unreached: usize) -> ExitCode {
     let begin = Instant::now();
-    let known = |mutant: &Mutant| {
-        ground
-            .verdicts
-            .get(&(mutant.site.key(), mutant.weaker.clone()))
-            .and_then(|verdict| verdict.model.clone())
-    };
-    let excuse = |mutant: &Mutant| ground.reasons.why(&mutant.site.key(), &mutant.weaker).is_some();
+    let is_excused = |mutant: &Mutant| ground.reasons.why(&mutant.site.key(), &mutant.weaker).is_some();
     println!("{} mutants", plans.len());
     // Those that take long begin first.
-    plans.sort_by_key(|plan| !excuse(&plan.mutant));
+    plans.sort_by_key(|plan| !is_excused(&plan.mutant));
+    let plans = plans.into_iter().enumerate().collect();
     let counts: Mutex<BTreeMap<String, Count>> = Mutex::default();
-    let found: Mutex<Vec<Verdict>> = Mutex::default();
-    let wrong = Mutex::new(unreached);
+    let found: Mutex<Vec<Finding>> = Mutex::default();
     let folder = tempfile::tempdir().expect("a place for recordings");
-    in_parallel(plans, |plan| {
+    in_parallel(plans, |(number, plan): (usize, Plan)| {
         let mutant = &plan.mutant;
-        let (site, weaker) = (mutant.site.key(), mutant.weaker.clone());
-        let known = known(mutant);
-        let first = known.as_deref().filter(|_| options.recheck);
-        let recording = folder.path().join(format!("{}-{}.json", mutant.site.line, mutant.site.column));
+        let named = ground.verdicts.get(&(mutant.site.key(), mutant.weaker.clone()));
+        let named = named.and_then(|verdict| verdict.model.as_deref()).filter(|_| options.recheck);
+        let recording = folder.path().join(format!("{number}.json"));
         let record = (options.show || options.svg.is_some()).then_some(recording.as_path());
-        let judgement = judge(&plan, first, options.limit(), record);
-        let mut text = String::new();
-        let mut fail = |what: &str| {
-            *wrong.lock().expect("nobody panics with it") += 1;
-            text = format!("{what:12} {}", mutant.name());
-        };
+        let judgement = judge(&plan, named, options.limit(), record);
         let mut counts = counts.lock().expect("nobody panics with it");
         let count = counts.entry(mutant.site.file.clone()).or_default();
-        let mut verdict = Verdict { site, weaker, model: None, execution: None, how: None };
-        match judgement {
-            Judgement::Killed { model, execution, how } => {
-                count.killed += 1;
-                let other = first.is_some_and(|first| first != model);
-                if excuse(mutant) {
-                    fail("NOTICED, though docs/orderings.toml says that it is not:");
-                } else if other {
-                    fail("NOTICED, but not by the model that docs/orderings.json names:");
-                } else {
-                    text = format!("noticed      {}", mutant.name());
-                }
-                let number = execution.map_or(String::new(), |number| format!(", execution {number}"));
-                text += &format!("  by {model}: {how}{number}");
-                (verdict.model, verdict.execution, verdict.how) = (Some(model), execution, Some(how));
-            }
-            Judgement::Survived { models } if excuse(mutant) => {
-                count.excused += 1;
-                text = format!("has a reason {}  ({models} models)", mutant.name());
-            }
-            Judgement::Survived { models } => {
-                count.survived += 1;
-                fail("SURVIVES");
-                text += &format!("  ({models} models)");
-            }
-            Judgement::Inconclusive { why } => {
-                count.inconclusive += 1;
-                if excuse(mutant) {
-                    text = format!("inconclusive {}, with a reason to survive", mutant.name());
-                } else {
-                    fail("INCONCLUSIVE");
-                }
-                text += &format!("  ({why})");
-            }
-        }
-        println!("{text}");
-        if let (Some(record), Some(_)) = (record, &verdict.model) {
+        let finding = count.find(mutant, judgement, named, is_excused(mutant));
+        println!("{}", finding.text);
+        if let (Some(record), Some(_)) = (record, &finding.verdict.model) {
             show(record, mutant, options);
         }
         drop(counts);
-        found.lock().expect("nobody panics with it").push(verdict);
+        found.lock().expect("nobody panics with it").push(finding);
     });
+    let found = found.into_inner().expect("nobody panics with it");
+    let mut wrong = unreached + found.iter().filter(|finding| finding.is_wrong).count();
     if options.recheck {
-        *wrong.lock().expect("nobody panics with it") += super::pictures::compare(&ground);
+        wrong += super::pictures::compare(&ground);
     }
     print_counts(&counts.into_inner().expect("nobody panics with it"), begin);
     let is_for_looking = options.show || options.svg.is_some();
     if !(options.recheck || options.dry || options.models.is_some() || is_for_looking) {
-        for verdict in found.into_inner().expect("nobody panics with it") {
-            let key = (verdict.site.clone(), verdict.weaker.clone());
-            if verdict.model.is_some() {
-                ground.verdicts.insert(key, verdict);
-            } else {
-                ground.verdicts.remove(&key);
-            }
-        }
-        let keys: Vec<String> = ground.sites.iter().map(super::source::Site::key).collect();
-        ground.verdicts.retain(|(site, _), _| keys.contains(site));
-        let path = plant::root().join(table::VERDICTS);
-        if let Err(error) = std::fs::write(&path, table::write_verdicts(&ground.verdicts)) {
-            eprintln!("{}: {error}", path.display());
+        let verdicts = found.into_iter().map(|finding| finding.verdict).collect();
+        if let Err(error) = keep(&mut ground, verdicts) {
+            eprintln!("{}: {error}", table::VERDICTS);
             return ExitCode::FAILURE;
         }
         super::write(&ground);
     }
-    if wrong.into_inner().expect("nobody panics with it") == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Puts what was found into `docs/orderings.json`, in place of what was known of these mutants, and of sites that are gone.
+fn keep(ground: &mut Ground, verdicts: Vec<Verdict>) -> std::io::Result<()> {
+    for verdict in verdicts {
+        let key = (verdict.site.clone(), verdict.weaker.clone());
+        if verdict.model.is_some() {
+            ground.verdicts.insert(key, verdict);
+        } else {
+            ground.verdicts.remove(&key);
+        }
     }
+    let keys: Vec<String> = ground.sites.iter().map(super::source::Site::key).collect();
+    ground.verdicts.retain(|(site, _), _| keys.contains(site));
+    std::fs::write(plant::root().join(table::VERDICTS), table::write_verdicts(&ground.verdicts))
 }
 
 fn print_counts(counts: &BTreeMap<String, Count>, begin: Instant) {
