@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::job::Action;
 use super::worker::{Shared, Worker};
-use super::{Scope, WorkPool};
+use super::{JobHandle, Nothing, Scope, WorkPool};
+use crate::deadline::Deadline;
+use crate::error::TryApplyError;
 use crate::primitives::thread;
 
 /// A pool without threads. Jobs that nobody runs are cancelled when it is dropped.
@@ -46,6 +48,24 @@ impl BarePool {
         self.shared.queued()
     }
 
+    /// See [`WorkPool::try_apply_async`].
+    ///
+    /// # Errors
+    ///
+    /// If the pool is closed.
+    pub fn try_apply_async<R, F>(&self, f: F) -> Result<JobHandle<R>, TryApplyError<F>>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        super::submit(&self.shared, f, Nothing, Deadline::Now)
+    }
+
+    /// See [`WorkPool::terminate`].
+    pub fn terminate(&self) {
+        self.shared.terminate();
+    }
+
     /// See [`WorkPool::scope`]. By a worker.
     pub fn scope<'env, T>(&self, f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
         super::scope::scope(&self.shared, f)
@@ -69,7 +89,12 @@ fn with_own<R>(f: impl FnOnce(&Worker) -> R) -> R {
     Worker::with_current(|worker| f(worker.expect("called by no worker")))
 }
 
-/// Steals a job and runs it, if there is one. By a worker, as all of these.
+/// Takes a job from wherever there is one and runs it, or cancels it if the pool is terminated. By a worker, as all of these.
+pub fn take_one() -> bool {
+    with_own(|worker| worker.next().inspect(|entry| worker.act(*entry)).is_some())
+}
+
+/// Steals a job and runs it, if there is one.
 pub fn steal_one() -> bool {
     with_own(|worker| worker.steal().inspect(|entry| worker.act(*entry)).is_some())
 }

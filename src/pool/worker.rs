@@ -422,7 +422,7 @@ impl Worker {
     }
 
     /// The next job, if one is to be had at once: our own newest, then the oldest from outside, then the oldest of another.
-    fn next(&self) -> Option<Entry> {
+    pub(super) fn next(&self) -> Option<Entry> {
         let ticks = self.ticks.get() + 1;
         if ticks == INJECTOR_FIRST {
             self.ticks.set(0);

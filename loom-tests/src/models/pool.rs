@@ -30,15 +30,17 @@ pub const STRESS_ONLY: &[Model] = &[
     // `sleep_lazy`, `sleep_two_submitters`.
     bounded("pool_lazy_two_submitters", 3, 1, lazy_two_submitters),
     bounded("pool_two_submitters_wait", 3, 1, two_submitters_wait),
-    // `pool_close_and_submit`, `task_terminate`, `task_join_by_another`.
+    // `bare_terminate_and_submit`, `task_terminate`, `task_join_by_another`.
     exhaustive("pool_terminate", 1, terminate),
     exhaustive("pool_terminate_and_join", 1, terminate_and_join),
     bounded("pool_terminate_and_submit", 3, 1, terminate_and_submit),
-    // As `pool_scope`.
+    // `scope_panics`.
     exhaustive("pool_scope_panics", 1, scope_panics),
-    // In a pool of one, only the worker acts here; in a pool of two there are three threads: `latch_add`, `deque_*`.
+    // `scope_stolen`, `scope_swept`.
     exhaustive("pool_scope_in_worker", 1, scope_in_worker),
+    // `scope_spawned_by_a_thief`.
     bounded("pool_scope_nested_spawn", 3, 1, scope_nested_spawn),
+    // `deque_*`, `latch_*`.
     bounded("pool_both_stolen", 3, 1, both_stolen),
     // The queue's: `queue_list_limit_*`, `queue_ring_*`.
     exhaustive("pool_bound", 1, bound),

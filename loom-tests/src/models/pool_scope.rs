@@ -18,6 +18,7 @@ pub const MODELS: &[Model] = &[
     bounded("scope_swept", 3, 75_677, swept),
     bounded("map_stolen", 6, 7154, map_stolen),
     bounded("map_swept", 3, 33_409, map_swept),
+    bounded("bare_terminate_and_submit", 3, 49_400, terminate_and_submit),
 ];
 
 fn pool() -> Arc<BarePool> {
@@ -154,5 +155,29 @@ fn map_swept() {
     assert_eq!(results, [1, 2]);
     thief.join().unwrap();
     assert_eq!(pool.queued(), 0);
+    tally.check();
+}
+
+/// `terminate` against one who submits, and the worker that comes for the job: it comes back, or is run, or is cancelled, and its handle says so.
+fn terminate_and_submit() {
+    let tally = Tally::default();
+    let thing = tally.thing(1);
+    let pool = Arc::new(BarePool::new(1));
+    let submitter = spawn({
+        let pool = Arc::clone(&pool);
+        move || match pool.try_apply_async(move || thing) {
+            Ok(handle) => {
+                pool.work(0, bare::take_one);
+                match handle.join() {
+                    Ok(thing) => assert_eq!(thing.number(), 1),
+                    Err(error) => assert!(error.is_cancelled()),
+                }
+            }
+            Err(refused) => assert_eq!(refused.into_inner()().number(), 1),
+        }
+    });
+    pool.terminate();
+    submitter.join().unwrap();
+    drop(pool);
     tally.check();
 }
