@@ -49,7 +49,7 @@ struct Options {
     /// Only the models with this in their names, or with one of these texts, between commas.
     #[arg(long, value_name = "TEXT")]
     models: Option<String>,
-    /// Lists the sites, with how many models reach them, and runs no mutant.
+    /// Lists the sites, with how many models reach them and what would be made of them, and runs no mutant.
     #[arg(long)]
     list: bool,
     /// Only compares the sites in the source with those that the models reach.
@@ -125,8 +125,11 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if options.list {
-        list(&plans);
+    if options.list
+        && let Err(message) = list(&ground, &covers, &plans, &options)
+    {
+        eprintln!("{message}");
+        return ExitCode::FAILURE;
     }
     if options.list || options.coverage {
         return if unreached == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -279,12 +282,25 @@ fn compare(ground: &Ground, covers: &[Covers]) -> usize {
     wrong
 }
 
-fn list(plans: &[Plan]) {
-    for Plan { mutant, models } in plans {
-        let smallest = models.first().map_or("", |(_, name)| name.as_str());
-        println!("{}  ({} models, the smallest is {smallest})", mutant.name(), models.len());
+/// Every site that is asked for, and what becomes of it.
+fn list(ground: &Ground, covers: &[Covers], plans: &[Plan], options: &Options) -> Result<(), String> {
+    for site in wanted(ground, options)? {
+        let comes_here = |model: &&Covers| {
+            model.reached.iter().any(|reached| {
+                reached.file == site.file && reached.line == site.line && reached.column == site.column
+            })
+        };
+        let models = covers.iter().filter(comes_here).count();
+        let weaker: Vec<&str> = plans
+            .iter()
+            .filter(|plan| plan.mutant.site == *site)
+            .map(|plan| plan.mutant.weaker.as_str())
+            .collect();
+        let weaker = if weaker.is_empty() { "nothing weaker".to_owned() } else { weaker.join(", ") };
+        println!("{}:{} {}  ({models} models; {weaker})", site.file, site.line, site.text());
     }
     println!("{} mutants", plans.len());
+    Ok(())
 }
 
 /// Writes `docs/orderings.md` and the pictures, and says what is missing.
