@@ -86,6 +86,18 @@ struct Ground {
 pub(crate) fn main(arguments: &[String]) -> ExitCode {
     let options =
         Options::parse_from(std::iter::once("cargo weaken".to_owned()).chain(arguments.iter().cloned()));
+    match command(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all is as it should be; or why that cannot be said.
+fn command(options: &Options) -> Result<bool, String> {
     let (sites, unread) = source::sites(plant::root());
     let ground = Ground {
         sites,
@@ -99,42 +111,25 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         return write(&ground);
     }
     if (options.show || options.svg.is_some()) && options.site.is_some() {
-        match known_plans(&ground, &options) {
-            Ok(plans) if !plans.is_empty() => return run::run(ground, plans, &options, 0),
-            Ok(_) => {}
-            Err(message) => {
-                eprintln!("{message}");
-                return ExitCode::FAILURE;
-            }
+        let plans = known_plans(&ground, options)?;
+        if !plans.is_empty() {
+            return run::run(ground, plans, options, 0);
         }
     }
-    let mut covers = match coverage::of_models(options.models.as_deref()) {
-        Ok(covers) => covers,
-        Err(failed) => {
-            println!("these models fail as the source stands: {}", failed.join(", "));
-            return ExitCode::FAILURE;
-        }
-    };
+    let models = options.models.as_deref();
+    let mut covers = coverage::of_models(models)
+        .map_err(|failed| format!("these models fail as the source stands: {}", failed.join(", ")))?;
     // (Some models alone say nothing of that.)
-    let unreached = if options.models.is_some() { 0 } else { compare(&ground, &covers) } + unread.len();
-    covers.retain(|covers| coverage::is_wanted(options.models.as_deref(), &covers.model));
-    let plans = match plans(&ground, &covers, &options) {
-        Ok(plans) => plans,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if options.list
-        && let Err(message) = list(&ground, &covers, &plans, &options)
-    {
-        eprintln!("{message}");
-        return ExitCode::FAILURE;
+    let unreached = if models.is_some() { 0 } else { compare(&ground, &covers) } + unread.len();
+    covers.retain(|covers| coverage::is_wanted(models, &covers.model));
+    let plans = plans(&ground, &covers, options)?;
+    if options.list {
+        list(&ground, &covers, &plans, options)?;
     }
     if options.list || options.coverage {
-        return if unreached == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return Ok(unreached == 0);
     }
-    run::run(ground, plans, &options, unreached)
+    run::run(ground, plans, options, unreached)
 }
 
 /// One mutant, and who may notice it.
@@ -304,20 +299,16 @@ fn list(ground: &Ground, covers: &[Covers], plans: &[Plan], options: &Options) -
 }
 
 /// Writes `docs/orderings.md` and the pictures, and says what is missing.
-fn write(ground: &Ground) -> ExitCode {
+fn write(ground: &Ground) -> Result<bool, String> {
     let (text, score) = table::render(&ground.sites, &ground.verdicts, &ground.reasons);
-    let path = plant::root().join(table::TABLE);
-    if let Err(error) = std::fs::write(&path, text) {
-        eprintln!("{}: {error}", path.display());
-        return ExitCode::FAILURE;
-    }
+    std::fs::write(plant::root().join(table::TABLE), text)
+        .map_err(|error| format!("{}: {error}", table::TABLE))?;
     let complaints = table::complaints(&ground.sites, &ground.verdicts, &ground.reasons);
     for complaint in &complaints {
         println!("{complaint}");
     }
     println!("{}: {score:?}", table::TABLE);
-    let undrawn = pictures::draw(ground);
-    if complaints.is_empty() && undrawn == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(pictures::draw(ground) == 0 && complaints.is_empty())
 }
 
 impl Options {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -142,7 +141,12 @@ impl Count {
 }
 
 /// Runs them, prints what came of it, and writes the tables.
-pub(super) fn run(mut ground: Ground, mut plans: Vec<Plan>, options: &Options, unreached: usize) -> ExitCode {
+pub(super) fn run(
+    mut ground: Ground,
+    mut plans: Vec<Plan>,
+    options: &Options,
+    unreached: usize,
+) -> Result<bool, String> {
     let begin = Instant::now();
     let is_excused = |mutant: &Mutant| ground.reasons.why(&mutant.site.key(), &mutant.weaker).is_some();
     println!("{} mutants", plans.len());
@@ -178,13 +182,11 @@ pub(super) fn run(mut ground: Ground, mut plans: Vec<Plan>, options: &Options, u
     let is_for_looking = options.show || options.svg.is_some();
     if !(options.recheck || options.dry || options.models.is_some() || is_for_looking) {
         let verdicts = found.into_iter().map(|finding| finding.verdict).collect();
-        if let Err(error) = keep(&mut ground, verdicts) {
-            eprintln!("{}: {error}", table::VERDICTS);
-            return ExitCode::FAILURE;
-        }
-        super::write(&ground);
+        keep(&mut ground, verdicts).map_err(|error| format!("{}: {error}", table::VERDICTS))?;
+        // (What it complains of is counted already, or not of this run.)
+        super::write(&ground)?;
     }
-    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(wrong == 0)
 }
 
 /// Puts what was found into `docs/orderings.json`, in place of what was known of these mutants, and of sites that are gone.
