@@ -27,45 +27,53 @@ pub enum Side {
     Back = 1,
 }
 
-pub struct Raddle {
-    lock: raddle::Lock<u64>,
-    changed: [raddle::Condition; 2],
+/// raddle's and parking_lot's are called alike.
+macro_rules! monitor {
+    ($Name:ident, $name:literal, $lock:ty, $condition:ty) => {
+        pub struct $Name {
+            lock: $lock,
+            changed: [$condition; 2],
+        }
+
+        impl Monitor for $Name {
+            const NAME: &'static str = $name;
+
+            fn new(value: u64) -> Self {
+                $Name { lock: <$lock>::new(value), changed: Default::default() }
+            }
+
+            #[inline]
+            fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+                f(&mut self.lock.lock())
+            }
+
+            #[inline]
+            fn when<R>(
+                &self,
+                condition: Side,
+                is_early: impl FnMut(&mut u64) -> bool,
+                f: impl FnOnce(&mut u64) -> R,
+            ) -> R {
+                let mut guard = self.lock.lock();
+                self.changed[condition as usize].wait_while(&mut guard, is_early);
+                f(&mut guard)
+            }
+
+            #[inline]
+            fn notify_one(&self, condition: Side) {
+                self.changed[condition as usize].notify_one();
+            }
+
+            #[inline]
+            fn notify_all(&self, condition: Side) {
+                self.changed[condition as usize].notify_all();
+            }
+        }
+    };
 }
 
-impl Monitor for Raddle {
-    const NAME: &'static str = "raddle";
-
-    fn new(value: u64) -> Self {
-        Raddle { lock: raddle::Lock::new(value), changed: Default::default() }
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock.lock())
-    }
-
-    #[inline]
-    fn when<R>(
-        &self,
-        condition: Side,
-        is_early: impl FnMut(&mut u64) -> bool,
-        f: impl FnOnce(&mut u64) -> R,
-    ) -> R {
-        let mut guard = self.lock.lock();
-        self.changed[condition as usize].wait_while(&mut guard, is_early);
-        f(&mut guard)
-    }
-
-    #[inline]
-    fn notify_one(&self, condition: Side) {
-        self.changed[condition as usize].notify_one();
-    }
-
-    #[inline]
-    fn notify_all(&self, condition: Side) {
-        self.changed[condition as usize].notify_all();
-    }
-}
+monitor!(Raddle, "raddle", raddle::Lock<u64>, raddle::Condition);
+monitor!(ParkingLot, "parking_lot", parking_lot::Mutex<u64>, parking_lot::Condvar);
 
 pub struct Std {
     lock: std::sync::Mutex<u64>,
@@ -94,46 +102,6 @@ impl Monitor for Std {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed[condition as usize].wait_while(guard, is_early);
         f(&mut waited.unwrap_or_else(PoisonError::into_inner))
-    }
-
-    #[inline]
-    fn notify_one(&self, condition: Side) {
-        self.changed[condition as usize].notify_one();
-    }
-
-    #[inline]
-    fn notify_all(&self, condition: Side) {
-        self.changed[condition as usize].notify_all();
-    }
-}
-
-pub struct ParkingLot {
-    lock: parking_lot::Mutex<u64>,
-    changed: [parking_lot::Condvar; 2],
-}
-
-impl Monitor for ParkingLot {
-    const NAME: &'static str = "parking_lot";
-
-    fn new(value: u64) -> Self {
-        ParkingLot { lock: parking_lot::Mutex::new(value), changed: Default::default() }
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock.lock())
-    }
-
-    #[inline]
-    fn when<R>(
-        &self,
-        condition: Side,
-        is_early: impl FnMut(&mut u64) -> bool,
-        f: impl FnOnce(&mut u64) -> R,
-    ) -> R {
-        let mut guard = self.lock.lock();
-        self.changed[condition as usize].wait_while(&mut guard, is_early);
-        f(&mut guard)
     }
 
     #[inline]
