@@ -26,7 +26,7 @@ mod sizes {
 
     use super::*;
 
-    const_assert_eq!(size_of::<Lock<()>>(), 1);
+    const_assert_eq!(size_of::<Lock<()>>(), 4);
     const_assert_eq!(size_of::<RLock<()>>(), 16);
     const_assert_eq!(size_of::<Event>(), 1);
     const_assert_eq!(size_of::<Semaphore>(), size_of::<usize>());
@@ -39,7 +39,7 @@ mod sizes {
     const_assert_eq!(size_of::<WorkPool>(), size_of::<usize>());
     const_assert_eq!(size_of::<JobHandle<[u64; 8]>>(), 24);
     const_assert_eq!(size_of::<Timer>(), 16);
-    const_assert_eq!(size_of::<RawLock>(), 1);
+    const_assert_eq!(size_of::<RawLock>(), 4);
     const_assert_eq!(size_of::<RawRLock>(), 16);
     const_assert_eq!(size_of::<RawCondition>(), size_of::<usize>());
     // Guards are what they point to: they live in registers.

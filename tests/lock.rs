@@ -412,6 +412,44 @@ fn a_timed_waiter_is_not_starved_either() {
 }
 
 #[test]
+fn a_biased_lock_forgets_no_waiter() {
+    const THREADS: usize = 3;
+    const LOCKS: usize = 10_000;
+    within(|| {
+        // Each is biased by as many calm releases as that takes; and then the bias is revoked by whoever parks first.
+        let locks: Vec<Lock<usize>> = (0..LOCKS).map(Lock::new).collect();
+        for lock in &locks {
+            for _ in 0..16 {
+                drop(lock.lock());
+            }
+        }
+        thread::scope(|s| {
+            for seed in 0..THREADS {
+                let locks = &locks;
+                s.spawn(move || {
+                    let mut random = Random::new(seed as u64 + 1);
+                    for lock in locks {
+                        for _ in 0..3 {
+                            let mut count = lock.lock();
+                            *count += 1;
+                            match random.below(8) {
+                                // Long enough for the others to park.
+                                0 => work(Duration::from_micros(20)),
+                                1 => thread::yield_now(),
+                                micros => work(Duration::from_nanos(100 * micros)),
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        for (at, lock) in locks.into_iter().enumerate() {
+            assert_eq!(lock.into_inner(), at + 3 * THREADS);
+        }
+    });
+}
+
+#[test]
 fn a_panic_in_the_critical_section_releases_the_lock_and_poisons_nothing() {
     within(|| {
         let lock = Lock::new(0);

@@ -21,6 +21,9 @@ pub fn some_time() -> Duration {
 /// While what this returns lives, the threads of the model spin, or poll, up to so many steps before they park. They don't else.
 pub use raddle::primitives::thread::spinning;
 
+/// While what this returns lives, locks are biased after one calm release. They never are else.
+pub use raddle::primitives::fence::biased;
+
 /// Data that the primitive under test has to protect: loom reports two accesses that it did not order.
 #[derive(Debug)]
 pub struct Data<T>(TrackedCell<T>);

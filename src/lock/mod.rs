@@ -15,7 +15,7 @@ use raw::RawLock;
 
 /// Lets one thread at a time at the data inside it.
 ///
-/// One byte beside the data, no allocation, `const` construction, timeouts on every way in.
+/// Four bytes beside the data, no allocation, `const` construction, timeouts on every way in.
 ///
 /// # Examples
 ///

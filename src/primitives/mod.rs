@@ -10,6 +10,7 @@
 //! |-------------|------------------------------|------------------------------------------------------|
 //! | [`atomic`]  | `core::sync::atomic`         | newtypes over loom's: load marker, recorder, weakening |
 //! | [`cell`]    | an `UnsafeCell`              | the same, plus a loom cell that sees every access     |
+//! | [`fence`]   | `membarrier` on Linux        | full fences                                          |
 //! | [`parking`] | `parking_lot_core`           | a queue whose every call is one step of the model     |
 //! | [`thread`]  | `std::thread`                | loom's threads                                       |
 //! | [`time`]    | the monotonic clock          | no clock: a deadline may pass at any moment          |
@@ -22,12 +23,12 @@ pub mod parking;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
-pub use real::{BLOCK, FIRST_BUFFER, atomic, cell, thread, time};
+pub use real::{BLOCK, FIRST_BUFFER, atomic, cell, fence, thread, time};
 
 #[cfg(feature = "loom")]
 pub mod model;
 #[cfg(feature = "loom")]
-pub use model::{BLOCK, FIRST_BUFFER, atomic, cell, thread, time};
+pub use model::{BLOCK, FIRST_BUFFER, atomic, cell, fence, thread, time};
 
 /// Declares a constructor that is `const` in the real world and an ordinary function under the model, where
 /// an atomic has to be registered with the running execution.

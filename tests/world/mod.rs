@@ -18,6 +18,11 @@ pub fn some_time() -> Duration {
     Duration::from_micros(1 + NEXT.fetch_add(37, Ordering::Relaxed) % 150)
 }
 
+/// Real locks are biased in any case.
+pub fn biased() -> impl Drop {
+    spinning(0)
+}
+
 /// Real threads spin in any case.
 pub fn spinning(_steps: u32) -> impl Drop {
     struct Nothing;

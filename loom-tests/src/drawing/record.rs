@@ -61,6 +61,7 @@ pub(super) struct Operation {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Debug)]
 pub(super) enum WordType {
     U8,
+    U16,
     U64,
     Usize,
     /// The values are numbers from [`FIRST_POINTER`], in the order in which the pointers appear.
@@ -224,6 +225,7 @@ fn record(events: &[Event]) -> Recorded {
                     name: operation.name.to_owned(),
                     word: match operation.word {
                         Word::U8 => WordType::U8,
+                        Word::U16 => WordType::U16,
                         Word::U64 => WordType::U64,
                         Word::Usize => WordType::Usize,
                         Word::Pointer => WordType::Pointer,

@@ -115,6 +115,7 @@ impl Source {
     pub(super) fn layout(&self, word: WordType) -> Layout {
         let width = match word {
             WordType::U8 => 8,
+            WordType::U16 => 16,
             _ => 64,
         };
         let consts: Vec<&Const> = self.consts.iter().filter(|known| known.word == Some(word)).collect();
@@ -239,6 +240,7 @@ fn collect(items: &[Item], known: &mut HashMap<String, u64>, source: &mut Source
         let Some(mut value) = eval(&item.expr, known) else { continue };
         let word = match ty.as_str() {
             "u8" => Some(WordType::U8),
+            "u16" => Some(WordType::U16),
             "u64" => Some(WordType::U64),
             "usize" => Some(WordType::Usize),
             _ => None,

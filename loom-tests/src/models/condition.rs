@@ -1,7 +1,7 @@
 //! `Condition`: no notify is lost and none is eaten, counts are exact, order is kept, and every level of the lock comes back.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, JoinHandle, some_time, spawn};
+use crate::world::{Arc, Data, Duration, JoinHandle, biased, some_time, spawn};
 use raddle::raw::{RawCondition, RawLock, RawRLock};
 use raddle::{Condition, Lock, LockGuard, NotLocked, NotOwner, RLock};
 
@@ -17,6 +17,8 @@ pub const MODELS: &[Model] = &[
     bounded("condition_notify_all_lock_free", 4, 14_058, condition_notify_all_lock_free),
     bounded("condition_contended", 4, 25_234, condition_contended),
     bounded("condition_contended_requeue", 3, 69_428, condition_contended_requeue),
+    bounded("condition_biased_lock_free", 3, 128_000, condition_biased_lock_free),
+    exhaustive("condition_biased_lock_held", 51_000, condition_biased_lock_held),
     exhaustive("condition_hand_off", 36, condition_hand_off),
     exhaustive("condition_hand_off_timed", 2050, condition_hand_off_timed),
     exhaustive("condition_timed", 7892, condition_timed),
@@ -281,6 +283,38 @@ fn condition_contended_requeue() {
         other.join().unwrap();
     }
     stranger.join().unwrap();
+}
+
+/// Makes the lock of the line a biased one.
+fn bias(shared: &Shared<Line>) {
+    drop(shared.data.lock());
+}
+
+/// As `condition_notify_all_lock_free`, with a biased lock: the first revokes the bias before it takes the lock, or its release would not wake the second.
+fn condition_biased_lock_free() {
+    let _biased = biased();
+    let shared = Shared::new(Line::default());
+    bias(&shared);
+    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
+    let mut line = shared.data.lock();
+    line.closed = true;
+    let waiting = line.waiting();
+    line.notified = line.arrivals;
+    drop(line);
+    assert_eq!(shared.changed.notify_all(), waiting);
+    for other in others {
+        other.join().unwrap();
+    }
+}
+
+/// With a biased lock that is held, nobody is moved to its queue: who is woken finds it held, and revokes the bias.
+fn condition_biased_lock_held() {
+    let _biased = biased();
+    let shared = Shared::new(Line::default());
+    bias(&shared);
+    let waiter = spawn_with(&shared, stand_in_line);
+    close(&shared);
+    waiter.join().unwrap();
 }
 
 /// A waiter that was moved to the queue of the lock is handed the lock: it must not ask for it again.

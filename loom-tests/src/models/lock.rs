@@ -1,7 +1,7 @@
 //! `Lock`: mutual exclusion, hand-off, timeouts against wake-ups, fairness.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Duration, some_time, spawn, spinning};
+use crate::world::{Arc, Duration, biased, some_time, spawn, spinning};
 use raddle::raw::RawLock;
 use raddle::{Lock, LockGuard};
 
@@ -22,6 +22,12 @@ pub const MODELS: &[Model] = &[
     exhaustive("lock_guard_is_sent", 41, lock_guard_is_sent),
     exhaustive("lock_raw_released_elsewhere", 41, lock_raw_released_elsewhere),
     exhaustive("lock_raw_released_twice", 3, lock_raw_released_twice),
+    exhaustive("lock_biased", 31_000, lock_biased),
+    bounded("lock_biased_twice", 5, 1, lock_biased_twice),
+    bounded("lock_biased_three_threads", 3, 135_000, lock_biased_three_threads),
+    bounded("lock_biased_two_waiters", 3, 89_000, lock_biased_two_waiters),
+    exhaustive("lock_biased_timeout", 29_700, lock_biased_timeout),
+    exhaustive("lock_biased_released_elsewhere", 41, lock_biased_released_elsewhere),
 ];
 
 fn add_one(lock: &Lock<u32>) {
@@ -282,4 +288,115 @@ fn lock_raw_released_twice() {
     let here = lock.checked_unlock_fair().is_ok();
     assert!(here ^ other.join().unwrap());
     assert!(!lock.is_locked());
+}
+
+/// A lock that its first release has biased.
+fn biased_lock() -> Arc<Lock<u32>> {
+    let lock = Arc::new(Lock::new(0));
+    add_one(&lock);
+    lock
+}
+
+/// The bias is revoked while the lock is held, or while it is released by a plain store; and it comes back.
+fn lock_biased() {
+    let _biased = biased();
+    let lock = biased_lock();
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    add_one(&lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 3);
+}
+
+/// As above, with two sections of one thread: the second may follow upon the revocation, or upon the bias's return.
+fn lock_biased_twice() {
+    let _biased = biased();
+    let lock = biased_lock();
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    add_one(&lock);
+    add_one(&lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 4);
+}
+
+/// One waiter finds what another has made of the bias.
+fn lock_biased_three_threads() {
+    let _biased = biased();
+    let lock = biased_lock();
+    let others = [(); 2].map(|()| {
+        let lock = Arc::clone(&lock);
+        spawn(move || add_one(&lock))
+    });
+    add_one(&lock);
+    for other in others {
+        other.join().unwrap();
+    }
+    assert_eq!(*lock.lock(), 4);
+}
+
+/// Two who wait for a biased release, one of which may give up.
+fn lock_biased_two_waiters() {
+    let _biased = biased();
+    let lock = biased_lock();
+    let patient = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    let timed = spawn({
+        let lock = Arc::clone(&lock);
+        move || match lock.try_lock_for(some_time()) {
+            Some(mut guard) => {
+                *guard += 1;
+                1
+            }
+            None => 0,
+        }
+    });
+    add_one(&lock);
+    patient.join().unwrap();
+    let timed = timed.join().unwrap();
+    assert!(!lock.is_locked());
+    assert_eq!(*lock.lock(), 3 + timed);
+}
+
+/// A waiter that gives up has revoked the bias, and nobody misses it.
+fn lock_biased_timeout() {
+    let _biased = biased();
+    let lock = biased_lock();
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || add_one(&lock)
+    });
+    let got = match lock.try_lock_for(some_time()) {
+        Some(mut guard) => {
+            *guard += 1;
+            1
+        }
+        None => 0,
+    };
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 2 + got);
+}
+
+/// The other way to release, while the lock is biased.
+fn lock_biased_released_elsewhere() {
+    let _biased = biased();
+    let lock = Arc::new(RawLock::new());
+    lock.lock();
+    // SAFETY: it is held by us.
+    unsafe { lock.unlock() };
+    lock.lock();
+    let other = spawn({
+        let lock = Arc::clone(&lock);
+        move || lock.checked_unlock().unwrap()
+    });
+    lock.lock();
+    other.join().unwrap();
+    lock.checked_unlock_fair().unwrap();
+    assert!(lock.checked_unlock().is_err());
 }

@@ -144,8 +144,8 @@ pub fn read(name: &str, text: &str, sites: &mut Vec<Site>, complaints: &mut Vec<
 
 const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
 
-const METHODS: [&str; 6] =
-    ["load", "store", "swap", "compare_exchange", "compare_exchange_weak", "fetch_update"];
+const METHODS: [&str; 7] =
+    ["load", "store", "overwrite", "swap", "compare_exchange", "compare_exchange_weak", "fetch_update"];
 
 struct Reader<'a> {
     file: &'a str,
@@ -400,6 +400,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
                 [.., "fence"] => {
                     let orderings = call.args.iter().filter_map(ordering).collect();
                     self.site(call.span(), Kind::Fence, "fence".to_owned(), String::new(), orderings);
+                }
+                // A light or a heavy one: full ones to the model.
+                [.., "fence", weight @ ("light" | "heavy")] => {
+                    let orderings = vec!["SeqCst".to_owned()];
+                    self.site(call.span(), Kind::Fence, format!("fence::{weight}"), String::new(), orderings);
                 }
                 [.., "parking", name] if name.starts_with("park") || name.starts_with("unpark") => {
                     self.site(call.span(), Kind::Parking, name.to_owned(), String::new(), Vec::new());

@@ -11,7 +11,7 @@
 //! 3. **The recorder**, which is what a failing model prints.
 //! 4. **Weakening**: one site's ordering can be replaced at run time.
 //!
-//! A word that anybody read-modify-writes is written by read-modify-writes only: loom lets a plain store beside
+//! A word that anybody read-modify-writes is written by read-modify-writes only, or by [`Overwrite`]: loom lets a plain store beside
 //! one produce values that cannot be.
 
 use core::fmt;
@@ -35,6 +35,14 @@ pub fn fence(order: Ordering) {
     if orders.used != Ordering::Relaxed {
         loom::sync::atomic::fence(orders.used);
     }
+}
+
+/// A store into a word that others read-modify-write: a swap here, for loom's sake (see the top of the file). What a load may still read of older values is as with
+/// a store, and so is what it orders, save that it goes on with a release sequence.
+pub trait Overwrite<T> {
+    /// Stores a value.
+    #[track_caller]
+    fn overwrite(&self, value: T, order: Ordering);
 }
 
 /// What an operation read and wrote.
@@ -234,6 +242,18 @@ macro_rules! model_integer {
             <$int>::MAX
         );
 
+        impl Overwrite<$int> for $Name {
+            #[track_caller]
+            fn overwrite(&self, value: $int, order: Ordering) {
+                let location = Location::caller();
+                let orders = weaken::order(location, Operation::Store(order), order);
+                self.inner.swap(value, orders.used);
+                self.written();
+                let seen = Seen { read: None, written: Some(value), wanted: None, latest: false };
+                record(self.address(), location, "overwrite", orders, seen);
+            }
+        }
+
         impl $Name {
             model_integer!(rmw $int, fetch_add, |prev, value| prev.wrapping_add(value));
             model_integer!(rmw $int, fetch_sub, |prev, value| prev.wrapping_sub(value));
@@ -256,6 +276,7 @@ macro_rules! model_integer {
 }
 
 model_integer!(AtomicU8, u8);
+model_integer!(AtomicU16, u16);
 model_integer!(AtomicU64, u64);
 model_integer!(AtomicUsize, usize);
 model_atomic!(

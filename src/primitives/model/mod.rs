@@ -4,6 +4,7 @@
 //! |---------------|---------------------------------------------------------------------------|
 //! | `atomic.rs`   | newtypes that close a gap in loom, record what they do, and can be weakened |
 //! | `cell.rs`     | data with a loom cell beside it that sees every access                     |
+//! | `fence.rs`    | a light and a heavy fence: both full ones                                  |
 //! | `parking.rs`  | the queues: a plain table that only changes inside indivisible sections    |
 //! | `thread.rs`   | loom's threads, and which execution and thread this is                     |
 //! | `time.rs`     | no clock; every timed waiter's patience ends at once                       |
@@ -12,6 +13,7 @@
 
 pub mod atomic;
 pub mod cell;
+pub mod fence;
 pub(super) mod parking;
 pub mod recorder;
 pub mod thread;

@@ -73,6 +73,8 @@ pub struct Operation {
 pub enum Word {
     /// `u8`.
     U8,
+    /// `u16`.
+    U16,
     /// `u64`.
     U64,
     /// `usize`.
@@ -145,6 +147,14 @@ pub(super) trait Value: Copy {
 
 impl Value for u8 {
     const WORD: Word = Word::U8;
+
+    fn bits(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Value for u16 {
+    const WORD: Word = Word::U16;
 
     fn bits(self) -> u64 {
         u64::from(self)

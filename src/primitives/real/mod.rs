@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod cell;
+pub mod fence;
 pub(super) mod parking;
 pub mod thread;
 pub mod time;
