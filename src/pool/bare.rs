@@ -71,6 +71,15 @@ impl BarePool {
         super::scope::scope(&self.shared, f)
     }
 
+    /// See [`WorkPool::both`]. By a worker.
+    pub fn both<RA: Send, RB: Send>(
+        &self,
+        a: impl FnOnce() -> RA + Send,
+        b: impl FnOnce() -> RB + Send,
+    ) -> (RA, RB) {
+        with_own(|worker| super::both(worker, a, b))
+    }
+
     /// See [`WorkPool::map`]. By a worker. Each item is a chunk.
     pub fn map<T: Send, R: Send>(&self, items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
         super::map::map(&self.shared, items, Some(1), &f)

@@ -192,7 +192,11 @@ impl<R> JobHandle<R> {
                 unsafe { Core::run_claimed(self.job, has_entry, worker.hook()) };
                 true
             }
-            _ => false,
+            _ => {
+                // While we wait, others may have what we have forked.
+                worker.into_iter().for_each(Worker::share);
+                false
+            }
         })
     }
 

@@ -17,6 +17,7 @@ use core::ptr::NonNull;
 use std::panic::{catch_unwind, resume_unwind};
 
 use super::latch::Latch;
+use super::worker::Worker;
 use crate::hook::{Hook, Payload};
 use crate::lock::Lock;
 use crate::primitives::cell::TrackedCell;
@@ -164,6 +165,7 @@ pub(super) struct StackJob<F, R> {
 }
 
 impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
+    #[inline]
     #[cfg_attr(feature = "loom", track_caller)]
     pub(super) fn new(f: F) -> StackJob<F, R> {
         StackJob {
@@ -222,6 +224,8 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
     ///
     /// The entry was queued, and not taken back.
     pub(super) unsafe fn join(&self) -> Result<R, F> {
+        // While we wait, others may have what we have forked.
+        Worker::with_current(|worker| worker.into_iter().for_each(Worker::share));
         self.done.wait(|| {});
         let _access = self.result.begin_mut();
         // SAFETY: the job is done, so we have it to ourselves; and if it was not run, nobody has taken the closure.

@@ -52,6 +52,7 @@ impl Latch {
     pub const MOST: usize = (1 << 31) - 1;
 
     /// With so many to wait for.
+    #[inline]
     #[must_use]
     #[cfg_attr(feature = "loom", track_caller)]
     pub fn new(count: usize) -> Latch {

@@ -516,7 +516,8 @@ impl WorkPool {
         self.shared.sleep().idle()
     }
 
-    /// How many jobs are queued just now. One that was cancelled, or run by who waits for it, counts until a worker has come past its place.
+    /// How many jobs are queued just now. One that was cancelled, or run by who waits for it, counts until a worker has come past its place. Of
+    /// what was forked with [`both`](Self::both), only that counts which other workers could take.
     pub fn queued(&self) -> usize {
         self.shared.queued()
     }
@@ -600,11 +601,17 @@ where
     // SAFETY: it is queued once, here. We stay until it was acted upon or taken back.
     let entry = unsafe { b.entry() };
     let guard = TakeBack { worker, b: &b };
-    worker.push(entry);
-    // We run it ourselves in any case, so it may go unnoticed by one who is just going to sleep.
-    worker.shared().hint();
+    let fork = worker.fork(entry);
     let result_of_a = a();
     core::mem::forget(guard);
+    if worker.take_private(&fork) {
+        // Nobody has seen it but us.
+        // SAFETY: we have taken it from the queue.
+        let f = unsafe { b.take() };
+        // There is no result in it to be dropped.
+        core::mem::forget(b);
+        return (result_of_a, f());
+    }
     let result_of_b = if worker.take_back(entry) {
         // SAFETY: we have taken it from the queue.
         (unsafe { b.take() })()

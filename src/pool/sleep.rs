@@ -171,6 +171,20 @@ impl Sleep {
         self.needs_step(word) && self.notify_slow(word)
     }
 
+    /// What the word's counts are when all workers that there may be are there, and none of them is idle: for [`all_are_busy`](Self::all_are_busy).
+    #[must_use]
+    pub fn busy_word(&self) -> u64 {
+        self.limit << STARTED_SHIFT
+    }
+
+    /// Whether no worker is idle, or still to be started: a guess. (When the pool was closed, it says no.)
+    #[inline]
+    #[must_use]
+    pub fn all_are_busy(&self, busy_word: u64) -> bool {
+        // Relaxed: it may be old by the time it is looked at.
+        self.word.load(Ordering::Relaxed) == busy_word
+    }
+
     #[cold]
     fn notify_slow(&self, mut word: u64) -> bool {
         while self.needs_step(word) {

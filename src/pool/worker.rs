@@ -294,12 +294,22 @@ impl Drop for Shared {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     seat: usize,
+    /// That of our seat: `shared` keeps it.
+    deque: NonNull<Deque<Header>>,
+    /// What the pool's word is when nobody wants our jobs.
+    busy_word: u64,
     /// Jobs since it last looked at the injector first.
     ticks: Cell<u32>,
     /// With so many jobs in our deque, it is time to sweep it.
     sweep_at: Cell<usize>,
     /// State of a generator of random numbers (xorshift; Marsaglia 2003), never 0: with whom to begin stealing.
     random: Cell<u32>,
+}
+
+/// A job in the deque of the worker that made it and will take it back.
+pub(super) struct Fork {
+    /// Where it is, as long as it is private.
+    index: u64,
 }
 
 impl Worker {
@@ -314,6 +324,8 @@ impl Worker {
     /// For the one who has that seat.
     pub(super) fn new(shared: Arc<Shared>, seat: usize) -> Worker {
         Worker {
+            deque: NonNull::from(&shared.deques[seat]),
+            busy_word: shared.sleep.busy_word(),
             shared,
             seat,
             ticks: Cell::new(0),
@@ -334,8 +346,10 @@ impl Worker {
         self.shared.hook()
     }
 
+    #[inline]
     fn deque(&self) -> &Deque<Header> {
-        &self.shared.deques[self.seat]
+        // SAFETY: it is in a box of `shared`, which is ours as long as we live.
+        unsafe { self.deque.as_ref() }
     }
 
     /// What a thread of the pool does.
@@ -471,7 +485,8 @@ impl Worker {
             // SAFETY: it is in no queue.
             unsafe { entry.act(Action::Cancel, self.hook()) };
         } else {
-            if self.deque().len() >= self.sweep_at.get() {
+            // SAFETY: as in `push`.
+            if unsafe { self.deque().own_len() } >= self.sweep_at.get() {
                 self.sweep();
             }
             self.push(entry);
@@ -504,6 +519,58 @@ impl Worker {
         unsafe { self.deque().push(entry.as_ptr()) };
     }
 
+    /// Puts a job into our own deque that we shall take back. As long as nobody is idle it is kept private, but for the oldest of them.
+    #[inline]
+    pub(super) fn fork(&self, entry: Entry) -> Fork {
+        // SAFETY: as in `push`.
+        let index = unsafe { self.deque().push_private(entry.as_ptr()) };
+        if self.is_somebody_idle() {
+            self.share();
+        // SAFETY: as in `push`.
+        } else if unsafe { self.deque().is_bare() } {
+            self.share_one();
+        }
+        Fork { index }
+    }
+
+    /// Takes a job back that was [forked](Self::fork), if it was kept private.
+    #[inline]
+    pub(super) fn take_private(&self, fork: &Fork) -> bool {
+        // SAFETY: as in `push`.
+        let is_private = unsafe { self.deque().pop_private(fork.index) };
+        if is_private && self.is_somebody_idle() {
+            // There may be older ones.
+            self.share();
+        }
+        is_private
+    }
+
+    #[inline]
+    fn is_somebody_idle(&self) -> bool {
+        !self.shared.sleep.all_are_busy(self.busy_word)
+    }
+
+    /// Lets all our jobs be stolen.
+    #[cold]
+    pub(super) fn share(&self) {
+        // SAFETY: as in `push`.
+        let are_there = unsafe {
+            self.deque().publish_all();
+            !self.deque().is_bare()
+        };
+        if are_there {
+            // We run them ourselves in any case, so they may go unnoticed by one who is just going to sleep.
+            self.shared.hint();
+        }
+    }
+
+    /// Lets our oldest private job be stolen. All are busy: nobody has to be told.
+    #[cold]
+    fn share_one(&self) {
+        // SAFETY: as in `push`.
+        unsafe { self.deque().publish_one() };
+    }
+
     /// Takes the newest job from our own deque.
     #[inline]
     pub(super) fn pop(&self) -> Option<Entry> {
@@ -519,7 +586,6 @@ impl Worker {
     }
 
     /// Takes a job back from our own deque: true if nobody has taken it. Others that lie above it stay as they are.
-    #[inline]
     pub(super) fn take_back(&self, entry: Entry) -> bool {
         self.pop_if(entry) || self.take_back_from_below(entry)
     }

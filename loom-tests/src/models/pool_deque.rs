@@ -10,17 +10,24 @@ use raddle::pool::deque::{Deque, Steal};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    exhaustive("deque_empty", 24, empty),
-    exhaustive("deque_last_item", 4216, last_item),
-    bounded("deque_last_item_twice", 4, 28_882, last_item_twice),
-    bounded("deque_two_items", 4, 22_428, two_items),
-    bounded("deque_pop_if", 4, 40_885, pop_if),
-    bounded("deque_grows", 4, 14_286, grows),
-    exhaustive("deque_grows_for_a_thief", 59_233, grows_for_a_thief),
-    bounded("deque_slot_again", 5, 27_690, slot_again),
-    bounded("deque_slot_again_for_a_slow_thief", 5, 15_752, slot_again_for_a_slow_thief),
+    exhaustive("deque_empty", 14, empty),
+    exhaustive("deque_last_item", 1560, last_item),
+    bounded("deque_last_item_twice", 4, 16_562, last_item_twice),
+    bounded("deque_two_items", 4, 12_560, two_items),
+    bounded("deque_pop_if", 4, 10_664, pop_if),
+    bounded("deque_grows", 4, 6662, grows),
+    exhaustive("deque_grows_for_a_thief", 4645, grows_for_a_thief),
+    bounded("deque_slot_again", 5, 7728, slot_again),
+    bounded("deque_slot_again_for_a_slow_thief", 5, 8121, slot_again_for_a_slow_thief),
     bounded("deque_two_thieves", 3, 14_095, two_thieves),
-    bounded("deque_two_thieves_two_items", 3, 75_776, two_thieves_two_items),
+    bounded("deque_two_thieves_two_items", 3, 51_294, two_thieves_two_items),
+    exhaustive("deque_private", 5, private),
+    bounded("deque_publish", 4, 4739, publish),
+    bounded("deque_publish_all", 4, 1219, publish_all),
+    bounded("deque_private_again", 4, 786, private_again),
+    bounded("deque_private_at_the_split", 4, 19_534, private_at_the_split),
+    bounded("deque_private_grows", 4, 3747, private_grows),
+    bounded("deque_private_two_thieves", 3, 19_449, private_two_thieves),
 ];
 
 /// A deque, and things that can be put into it. The item at place n is the number 2 to the n.
@@ -40,6 +47,32 @@ impl Bag {
         item.with_mut(|data| *data = 1 << place);
         // SAFETY: in each model one thread is the owner.
         unsafe { self.deque.push(NonNull::from(item)) };
+    }
+
+    /// Writes an item, and pushes it so that it can't be stolen. Returns its index. For the owner.
+    fn push_private(&self, place: usize) -> u64 {
+        let item = &self.items[place];
+        item.with_mut(|data| *data = 1 << place);
+        // SAFETY: in each model one thread is the owner.
+        unsafe { self.deque.push_private(NonNull::from(item)) }
+    }
+
+    /// Takes the item at this place, which was pushed at this index, if it is private: its number, or 0. For the owner.
+    fn pop_private(&self, place: usize, index: u64) -> u32 {
+        // SAFETY: in each model one thread is the owner.
+        if unsafe { self.deque.pop_private(index) } { taken(NonNull::from(&self.items[place])) } else { 0 }
+    }
+
+    /// Lets the oldest private item be stolen. For the owner.
+    fn publish_one(&self) {
+        // SAFETY: in each model one thread is the owner.
+        unsafe { self.deque.publish_one() };
+    }
+
+    /// Lets all be stolen. For the owner.
+    fn publish_all(&self) {
+        // SAFETY: in each model one thread is the owner.
+        unsafe { self.deque.publish_all() };
     }
 
     /// Takes the newest item: its number, or 0. For the owner.
@@ -225,6 +258,94 @@ fn two_thieves_two_items() {
     bag.push(0);
     bag.push(1);
     let popped = bag.pop() + bag.pop();
+    let stolen: u32 = thieves.into_iter().map(|thief| thief.join().unwrap()).sum();
+    assert_eq!(popped + stolen + bag.rest(), 3);
+}
+
+/// What is private is the owner's, while a thief takes what is not.
+fn private() {
+    let bag = Bag::new();
+    bag.push(0);
+    let thief = bag.thief(2);
+    let index = bag.push_private(1);
+    assert_eq!(bag.pop_private(1, index), 2, "nobody can have stolen it");
+    let stolen = thief.join().unwrap();
+    assert!(stolen <= 1);
+    assert_eq!(stolen + bag.rest(), 1);
+}
+
+/// One of two private items is published, against a thief; the other is not to be had.
+fn publish() {
+    let bag = Bag::new();
+    let thief = bag.thief(2);
+    let first = bag.push_private(0);
+    let second = bag.push_private(1);
+    bag.publish_one();
+    assert_eq!(bag.pop_private(1, second), 2);
+    assert_eq!(bag.pop_private(0, first), 0, "it is private no more");
+    let popped = bag.pop();
+    assert_eq!(popped + thief.join().unwrap(), 1);
+    assert!(bag.deque.is_empty());
+}
+
+/// Two private items are published together, with what they point to.
+fn publish_all() {
+    let bag = Bag::new();
+    let thief = bag.thief(2);
+    bag.push_private(0);
+    bag.push_private(1);
+    bag.publish_all();
+    let popped = bag.pop();
+    assert_eq!(popped + thief.join().unwrap() + bag.rest(), 3);
+}
+
+/// The owner pops what could be stolen, and pushes a private item at the same index, while a thief may still think that there is one to be had.
+fn private_again() {
+    let bag = Bag::new();
+    bag.push(0);
+    bag.push(1);
+    let thief = bag.thief(2);
+    let mut sum = bag.pop();
+    let index = bag.push_private(2);
+    sum += bag.pop_private(2, index);
+    assert_eq!(sum & 4, 4, "nobody can have stolen it");
+    assert_eq!(sum + thief.join().unwrap() + bag.rest(), 7);
+}
+
+/// The owner takes all, first what is private and then what is not, while a thief takes from the other end. The second is published after the first may be gone.
+fn private_at_the_split() {
+    let bag = Bag::new();
+    bag.push(0);
+    let thief = bag.thief(2);
+    bag.push_private(1);
+    bag.push_private(2);
+    bag.publish_one();
+    assert_eq!(bag.pop(), 4, "nobody can have stolen it");
+    let sum = bag.pop() + bag.pop();
+    assert_eq!(sum + thief.join().unwrap() + bag.rest(), 3);
+    assert!(bag.deque.is_empty());
+}
+
+/// The buffer grows with private items in it, and a thief goes on from the old one to the new one when they are published.
+fn private_grows() {
+    let bag = Bag::new();
+    bag.push(0);
+    let thief = bag.thief(2);
+    bag.push_private(1);
+    bag.push_private(2);
+    bag.publish_all();
+    let popped = bag.pop();
+    assert_eq!(popped + thief.join().unwrap() + bag.rest(), 7);
+}
+
+/// A private item beside one that two thieves want, and then for them.
+fn private_two_thieves() {
+    let bag = Bag::new();
+    let thieves = [bag.thief(1), bag.thief(1)];
+    bag.push(0);
+    bag.push_private(1);
+    bag.publish_one();
+    let popped = bag.pop();
     let stolen: u32 = thieves.into_iter().map(|thief| thief.join().unwrap()).sum();
     assert_eq!(popped + stolen + bag.rest(), 3);
 }

@@ -1,4 +1,4 @@
-//! A scope or a `map` that a worker waits for, and one who steals from it, in a pool that does nothing else: each job is run once, whoever
+//! A scope, a `both` or a `map` that a worker waits for, and one who steals from it, in a pool that does nothing else: each job is run once, whoever
 //! takes it; its data is there until then and seen by who waits; and the last who knows of it frees it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,6 +16,10 @@ pub const MODELS: &[Model] = &[
     bounded("scope_two_jobs", 3, 33_849, two_jobs),
     bounded("scope_spawned_by_a_thief", 3, 68_192, spawned_by_a_thief),
     bounded("scope_swept", 3, 75_677, swept),
+    bounded("both_in_both", 4, 1, both_in_both),
+    bounded("both_and_a_job", 3, 1, both_and_a_job),
+    bounded("both_swept", 3, 1, both_swept),
+    bounded("both_panics", 4, 1, both_panics),
     bounded("map_stolen", 6, 7154, map_stolen),
     bounded("map_swept", 3, 33_409, map_swept),
     bounded("bare_terminate_and_submit", 3, 49_400, terminate_and_submit),
@@ -117,6 +121,68 @@ fn spawned_by_thief_who(then: fn()) -> Arc<BarePool> {
     data.with_mut(|data| assert_eq!(*data, 7));
     thief.join().unwrap();
     pool
+}
+
+/// A fork in a fork. All are busy: the outer one can be stolen, and the inner one only if that was by then.
+fn both_in_both() {
+    let (inner, outer) = (Data::new(2), Data::new(3));
+    let pool = pool();
+    let thief = thief(&pool, || (bare::steal_one(), bare::steal_one()));
+    let sums = pool.work(0, || {
+        pool.both(|| pool.both(|| 1, || inner.with_mut(core::mem::take)), || outer.with_mut(core::mem::take))
+    });
+    assert_eq!(sums, ((1, 2), 3));
+    thief.join().unwrap();
+}
+
+/// A job that nobody waits for is made in a fork, and lies above it. It can be stolen at once, and the forks with it.
+fn both_and_a_job() {
+    let tally = Tally::default();
+    let outer = Data::new(3);
+    let pool = pool();
+    let thief = thief(&pool, bare::steal_one);
+    let sums = pool.work(0, || {
+        let submit = || {
+            let thing = tally.thing(1);
+            drop(pool.try_apply_async(move || drop(thing)).unwrap());
+        };
+        pool.both(submit, || outer.with_mut(core::mem::take))
+    });
+    assert_eq!(sums, ((), 3));
+    thief.join().unwrap();
+    pool.work(1, || while bare::steal_one() {});
+    tally.check();
+}
+
+/// The worker sweeps its deque with a private fork in it, which comes to lie elsewhere, and can be stolen.
+fn both_swept() {
+    let data = Data::new(3);
+    let pool = pool();
+    let sums = pool.work(0, || {
+        let husk = pool.try_apply_async(|| ()).unwrap();
+        assert!(husk.cancel());
+        let thief = thief(&pool, bare::steal_one);
+        let sums = pool.both(bare::sweep, || data.with_mut(core::mem::take));
+        thief.join().unwrap();
+        sums
+    });
+    assert_eq!(sums, ((), 3));
+}
+
+/// The first half panics: the other is taken back and dropped, or it is waited for.
+fn both_panics() {
+    let tally = Tally::default();
+    let (inner, outer) = (tally.thing(2), tally.thing(3));
+    let pool = pool();
+    let thief = thief(&pool, bare::steal_one);
+    pool.work(0, || {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            pool.both(|| pool.both(|| resume_unwind(Box::new(())), || drop(inner)), || drop(outer))
+        }));
+        assert!(result.is_err());
+    });
+    thief.join().unwrap();
+    tally.check();
 }
 
 /// Two items, for the worker that waits and a thief.
