@@ -114,8 +114,9 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
                 body => (Some(path_of(body).ok_or_else(unknown)?), None),
             };
             let function = called.as_ref().and_then(|called| functions.get(called));
-            let threads =
-                function.filter(|_| !hidden).and_then(|function| started(&function.block, &blocks, 8));
+            let threads = function
+                .filter(|_| !hidden)
+                .and_then(|function| started(&function.block, &blocks, Vec::new()));
             models.push(Model {
                 name: title.value(),
                 file: name.to_owned(),
@@ -155,10 +156,14 @@ fn path_of(expr: &syn::Expr) -> Option<String> {
 }
 
 /// How many threads a block starts, if one can see that.
-fn started(block: &syn::Block, functions: &HashMap<String, &syn::Block>, depth: usize) -> Option<usize> {
+fn started(
+    block: &syn::Block,
+    functions: &HashMap<String, &syn::Block>,
+    within: Vec<String>,
+) -> Option<usize> {
     let mut count = Count {
         functions,
-        depth: depth.checked_sub(1)?,
+        within,
         lengths: HashMap::new(),
         threads: 0,
         unclear: false,
@@ -169,7 +174,8 @@ fn started(block: &syn::Block, functions: &HashMap<String, &syn::Block>, depth: 
 
 struct Count<'a> {
     functions: &'a HashMap<String, &'a syn::Block>,
-    depth: usize,
+    /// The functions that are being looked into.
+    within: Vec<String>,
     /// The arrays that have names.
     lengths: HashMap<String, usize>,
     threads: usize,
@@ -198,7 +204,12 @@ impl Count<'_> {
     /// What a function of the file does.
     fn called(&mut self, name: &str) {
         if let Some(block) = self.functions.get(name) {
-            match started(block, self.functions, self.depth) {
+            // A name that is being looked into already is another type's function, such as `new`.
+            if self.within.iter().any(|other| other == name) {
+                return;
+            }
+            let within = [&self.within[..], &[name.to_owned()]].concat();
+            match started(block, self.functions, within) {
                 Some(threads) => self.threads += threads,
                 None => self.unclear = true,
             }

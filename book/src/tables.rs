@@ -295,7 +295,7 @@ pub fn models(book: &Book, up: &str, prefixes: &str) -> Result<String, String> {
                 code(&model.name),
                 model.line,
                 cell(&first_sentence(&model.docs)),
-                model.threads.map_or("by the run".to_owned(), |threads| threads.to_string()),
+                model.threads.map_or("not counted".to_owned(), |threads| threads.to_string()),
                 model
                     .preemptions
                     .as_ref()

@@ -86,8 +86,6 @@ fn every_page_loads_in_a_browser_without_an_error() {
         browser.look(if at % 2 == 0 { 1200 } else { 390 }, 800, at % 4 >= 2);
         let shown = file.strip_prefix(folder).unwrap_or(file).display().to_string();
         wrong.extend(browser.load(file, "").into_iter().map(|what| format!("{shown}: {what}")));
-        let title = browser.evaluate("document.title");
-        assert!(title.as_str().is_some_and(|title| !title.is_empty()), "{shown} has no title");
     }
     assert!(files.len() > 5, "only {} pages", files.len());
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));

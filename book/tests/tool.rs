@@ -120,11 +120,11 @@ fn an_address_that_means_nothing_or_two_things_is_an_error() {
     assert_eq!(wrong("open"), "no item `open` in src/lib.rs; there is Door::open, inner::open");
     assert_eq!(
         wrong("Door::open from \"nowhere\" to end"),
-        "no line with \"nowhere\" in src/lib.rs, lines 40 to 48"
+        "no line with \"nowhere\" in src/lib.rs, lines 39 to 47"
     );
     assert_eq!(
         wrong("Door::open from \"callback\" to end"),
-        "\"callback\" is ambiguous in src/lib.rs: lines 43, 47"
+        "\"callback\" is ambiguous in src/lib.rs: lines 42, 46"
     );
     assert_eq!(wrong("body of Door::drop"), "`Door::drop` has no body with lines of its own");
     assert_eq!(
@@ -179,7 +179,7 @@ fn links_are_checked_and_their_lines_kept() {
                 [e](../src/lib.rs#L3) [f](../src/lib.rs#L999) [g](../README.md#read-me) <a href=\"no.html\">h</a>\n";
     let (_folder, book) = book(text);
     let written = links::with_lines(&book, "docs/page.md", text);
-    assert!(written.contains("[a](../src/lib.rs#L40-L48 \"Door::open\")"), "{written}");
+    assert!(written.contains("[a](../src/lib.rs#L39-L47 \"Door::open\")"), "{written}");
     let problems: Vec<String> =
         links::check(&book, "docs/page.md", &written).iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -188,7 +188,7 @@ fn links_are_checked_and_their_lines_kept() {
             "docs/page.md:3: `#nothing`: docs/page.md has no heading #nothing",
             "docs/page.md:3: `../src/no.rs`: there is no src/no.rs",
             "docs/page.md:4: `../src/lib.rs#L3`: lines move; say what is meant behind it, as in [text](src/lib.rs \"RawLock::lock\")",
-            "docs/page.md:4: `../src/lib.rs#L999`: src/lib.rs has 60 lines",
+            "docs/page.md:4: `../src/lib.rs#L999`: src/lib.rs has 59 lines",
             "docs/page.md:4: `no.html`: there is no docs/no.html",
         ]
     );
@@ -196,7 +196,7 @@ fn links_are_checked_and_their_lines_kept() {
     let problems = links::check(&book, "docs/page.md", &stale);
     assert_eq!(
         problems[0].what,
-        "`../src/lib.rs#L1` is out of date (run `cargo book --write`): `Door::open` is at #L40-L48"
+        "`../src/lib.rs#L1` is out of date (run `cargo book --write`): `Door::open` is at #L39-L47"
     );
 }
 
