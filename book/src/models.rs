@@ -161,13 +161,7 @@ fn started(
     functions: &HashMap<String, &syn::Block>,
     within: Vec<String>,
 ) -> Option<usize> {
-    let mut count = Count {
-        functions,
-        within,
-        lengths: HashMap::new(),
-        threads: 0,
-        unclear: false,
-    };
+    let mut count = Count { functions, within, lengths: HashMap::new(), threads: 0, unclear: false };
     count.visit_block(block);
     (!count.unclear).then_some(count.threads)
 }
