@@ -1,0 +1,269 @@
+//! The models, read from the source of `loom-tests/`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use syn::visit::Visit;
+
+/// One model, as its file states it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// Where its function stands.
+    pub file: String,
+    /// On which line.
+    pub line: usize,
+    /// What its function says of itself.
+    pub docs: String,
+    /// How many threads it has, if that can be read.
+    pub threads: Option<usize>,
+    /// Up to how many preemptions it is explored, if not exhaustively.
+    pub preemptions: Option<usize>,
+    /// The least number of executions that it has to explore.
+    pub least: usize,
+}
+
+/// Where they are.
+pub const FOLDER: &str = "loom-tests/src/models";
+
+/// Reads all of them.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn read(root: &Path) -> Result<Vec<Model>, String> {
+    let folder = root.join(FOLDER);
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{FOLDER}: {error}"))?;
+    let mut files: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".rs") && name != "mod.rs")
+        .collect();
+    files.sort();
+    let mut models = Vec::new();
+    for file in files {
+        let name = format!("{FOLDER}/{file}");
+        let text = std::fs::read_to_string(folder.join(&file)).map_err(|error| format!("{name}: {error}"))?;
+        models.extend(read_file(&name, &text)?);
+    }
+    Ok(models)
+}
+
+/// Reads those of one file.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
+    let file = syn::parse_file(text).map_err(|error| format!("{name}: {error}"))?;
+    let functions: HashMap<String, &syn::ItemFn> = file
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            syn::Item::Fn(function) => Some((function.sig.ident.to_string(), function)),
+            _ => None,
+        })
+        .collect();
+    // Also those of types: by their names alone.
+    let mut blocks: HashMap<String, &syn::Block> =
+        functions.iter().map(|(name, function)| (name.clone(), &*function.block)).collect();
+    for item in &file.items {
+        let syn::Item::Impl(item) = item else { continue };
+        for item in &item.items {
+            if let syn::ImplItem::Fn(function) = item {
+                blocks.entry(function.sig.ident.to_string()).or_insert(&function.block);
+            }
+        }
+    }
+    // There threads are started by the types themselves.
+    let hidden = ["WorkPool", "Timers", "Builder"].iter().any(|word| text.contains(word));
+    let mut models = Vec::new();
+    for item in &file.items {
+        let syn::Item::Const(list) = item else { continue };
+        if list.ident != "MODELS" {
+            continue;
+        }
+        let syn::Expr::Reference(list) = &*list.expr else {
+            return Err(format!("{name}: MODELS is no list"));
+        };
+        let syn::Expr::Array(list) = &*list.expr else { return Err(format!("{name}: MODELS is no list")) };
+        for entry in &list.elems {
+            let unknown =
+                || format!("{name}: an entry of MODELS is neither `exhaustive(...)` nor `bounded(...)`");
+            let syn::Expr::Call(call) = entry else { return Err(unknown()) };
+            let how = path_of(&call.func).ok_or_else(unknown)?;
+            let args: Vec<&syn::Expr> = call.args.iter().collect();
+            let (title, preemptions, least, body) = match (how.as_str(), &args[..]) {
+                ("exhaustive", [title, least, body]) => (title, None, least, body),
+                ("bounded", [title, preemptions, least, body]) => (title, Some(preemptions), least, body),
+                _ => return Err(unknown()),
+            };
+            let number = |expr: &syn::Expr| match expr {
+                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(int), .. }) => int.base10_parse().ok(),
+                _ => None,
+            };
+            let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(title), .. }) = title else {
+                return Err(unknown());
+            };
+            // A function, or a closure that calls one with arguments.
+            let (called, line) = match body {
+                syn::Expr::Closure(closure) => match &*closure.body {
+                    syn::Expr::Call(call) => (path_of(&call.func), Some(title.span().start().line)),
+                    _ => (None, Some(title.span().start().line)),
+                },
+                body => (Some(path_of(body).ok_or_else(unknown)?), None),
+            };
+            let function = called.as_ref().and_then(|called| functions.get(called));
+            let threads = function
+                .filter(|_| !hidden)
+                .and_then(|function| started(&function.block, &blocks, Vec::new()));
+            models.push(Model {
+                name: title.value(),
+                file: name.to_owned(),
+                line: line.or(function.map(|function| function.sig.ident.span().start().line)).unwrap_or(1),
+                docs: function.map_or(String::new(), |function| docs(&function.attrs)),
+                threads: threads.filter(|&threads| threads > 0).map(|threads| 1 + threads),
+                preemptions: match preemptions {
+                    Some(preemptions) => Some(number(preemptions).ok_or_else(unknown)?),
+                    None => None,
+                },
+                least: number(least).ok_or_else(unknown)?,
+            });
+        }
+    }
+    Ok(models)
+}
+
+fn docs(attrs: &[syn::Attribute]) -> String {
+    let mut text = String::new();
+    for attr in attrs {
+        if let syn::Meta::NameValue(pair) = &attr.meta
+            && pair.path.is_ident("doc")
+            && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &pair.value
+        {
+            text.push_str(line.value().trim());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn path_of(expr: &syn::Expr) -> Option<String> {
+    match expr {
+        syn::Expr::Path(path) => Some(path.path.segments.last()?.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// How many threads a block starts, if one can see that.
+fn started(
+    block: &syn::Block,
+    functions: &HashMap<String, &syn::Block>,
+    within: Vec<String>,
+) -> Option<usize> {
+    let mut count = Count { functions, within, lengths: HashMap::new(), threads: 0, unclear: false };
+    count.visit_block(block);
+    (!count.unclear).then_some(count.threads)
+}
+
+struct Count<'a> {
+    functions: &'a HashMap<String, &'a syn::Block>,
+    /// The functions that are being looked into.
+    within: Vec<String>,
+    /// The arrays that have names.
+    lengths: HashMap<String, usize>,
+    threads: usize,
+    unclear: bool,
+}
+
+impl Count<'_> {
+    /// How long an array is.
+    fn length(&self, expr: &syn::Expr) -> Option<usize> {
+        match expr {
+            syn::Expr::Array(array) => Some(array.elems.len()),
+            syn::Expr::Repeat(repeat) => match &*repeat.len {
+                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(int), .. }) => int.base10_parse().ok(),
+                _ => None,
+            },
+            syn::Expr::MethodCall(call) => match call.method.to_string().as_str() {
+                "map" | "clone" | "iter" | "into_iter" | "each_ref" => self.length(&call.receiver),
+                _ => None,
+            },
+            syn::Expr::Reference(inner) => self.length(&inner.expr),
+            syn::Expr::Path(_) => self.lengths.get(&path_of(expr)?).copied(),
+            _ => None,
+        }
+    }
+
+    /// What a function of the file does.
+    fn called(&mut self, name: &str) {
+        if let Some(block) = self.functions.get(name) {
+            // A name that is being looked into already is another type's function, such as `new`.
+            if self.within.iter().any(|other| other == name) {
+                return;
+            }
+            let within = [&self.within[..], &[name.to_owned()]].concat();
+            match started(block, self.functions, within) {
+                Some(threads) => self.threads += threads,
+                None => self.unclear = true,
+            }
+        }
+    }
+
+    /// What is done once for each element.
+    fn repeated(&mut self, times: Option<usize>, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::take(&mut self.threads);
+        visit(self);
+        match times {
+            Some(times) => self.threads *= times,
+            None => self.unclear |= self.threads > 0,
+        }
+        self.threads += before;
+    }
+}
+
+impl<'ast> Visit<'ast> for Count<'_> {
+    fn visit_local(&mut self, local: &'ast syn::Local) {
+        if let (syn::Pat::Ident(name), Some(init)) = (&local.pat, &local.init)
+            && let Some(length) = self.length(&init.expr)
+        {
+            self.lengths.insert(name.ident.to_string(), length);
+        }
+        syn::visit::visit_local(self, local);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        let name = path_of(&call.func).unwrap_or_default();
+        if name == "spawn" {
+            self.threads += 1;
+        } else {
+            self.called(&name);
+        }
+        syn::visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if call.method == "map" || call.method == "for_each" {
+            self.visit_expr(&call.receiver);
+            let times = self.length(&call.receiver);
+            self.repeated(times, |count| call.args.iter().for_each(|arg| count.visit_expr(arg)));
+        } else {
+            self.called(&call.method.to_string());
+            syn::visit::visit_expr_method_call(self, call);
+        }
+    }
+
+    fn visit_expr_for_loop(&mut self, each: &'ast syn::ExprForLoop) {
+        self.visit_expr(&each.expr);
+        let times = self.length(&each.expr);
+        self.repeated(times, |count| count.visit_block(&each.body));
+    }
+
+    fn visit_expr_while(&mut self, each: &'ast syn::ExprWhile) {
+        self.repeated(None, |count| syn::visit::visit_expr_while(count, each));
+    }
+
+    fn visit_expr_loop(&mut self, each: &'ast syn::ExprLoop) {
+        self.repeated(None, |count| syn::visit::visit_expr_loop(count, each));
+    }
+}
