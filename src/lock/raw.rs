@@ -73,7 +73,7 @@
 //!
 //!    If "something later" in U4 is BIASED again, the queue was empty since (6).
 //! 6. While the bias is BIASED nobody is in the queue, or the one who was told `MORE` is on its way, and revokes the bias before it takes the
-//!    lock. It is set under the queue lock with an empty queue; and `validate`, under the queue lock, lets nobody in.
+//!    lock. It is set under the queue lock with an empty queue; and `validate` and `mark_parked_if_locked`, under the queue lock, let nobody in.
 //! 7. A release by compare-and-swap is right whatever the bias says: it wipes nothing. So only `unlock`, whose caller vouches that the lock is
 //!    held, uses the store; and a stale look at the bias that shows CALM does no harm.
 //!
@@ -365,15 +365,16 @@ impl RawLock {
     }
 
     /// Under the queue lock: if the lock is held, makes sure that its unlock looks at the queue, and says true.
-    /// `Condition` then moves its waiters here. (A biased lock is as good as free: who is woken for it and finds it held revokes the bias.)
+    /// `Condition` then moves its waiters here.
     pub(crate) fn mark_parked_if_locked(&self) -> bool {
-        // Acquire: as in `revoke`. It does not become BIASED while we have the queue lock.
-        if fence::biasing() && is_biased(self.bias.load(Ordering::Acquire)) {
-            return false;
-        }
         // Relaxed, all three: the queue lock, which every unlock that finds PARKED takes, orders this against
         // that unlock's look at the queue; the word itself carries no data here.
         let mut state = self.state.load(Ordering::Relaxed);
+        if is_locked(state) {
+            // It does not become BIASED again while we have the queue lock. A release by a plain store that comes after the fence sees to the queue in any
+            // case (U4), and waits for that until whom we move is in it.
+            self.revoke();
+        }
         while is_locked(state) {
             if has_waiters(state) {
                 // Old news at worst: an unlock that has cleared it since has yet to look at the queue, which is

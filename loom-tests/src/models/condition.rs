@@ -18,7 +18,7 @@ pub const MODELS: &[Model] = &[
     bounded("condition_contended", 4, 25_234, condition_contended),
     bounded("condition_contended_requeue", 3, 69_428, condition_contended_requeue),
     bounded("condition_biased_lock_free", 3, 128_000, condition_biased_lock_free),
-    exhaustive("condition_biased_lock_held", 51_000, condition_biased_lock_held),
+    exhaustive("condition_biased_lock_held", 25_400, condition_biased_lock_held),
     exhaustive("condition_hand_off", 36, condition_hand_off),
     exhaustive("condition_hand_off_timed", 2050, condition_hand_off_timed),
     exhaustive("condition_timed", 7892, condition_timed),
@@ -307,7 +307,7 @@ fn condition_biased_lock_free() {
     }
 }
 
-/// With a biased lock that is held, nobody is moved to its queue: who is woken finds it held, and revokes the bias.
+/// With a biased lock that is held, the notifier revokes the bias before it moves the waiter to the lock's queue.
 fn condition_biased_lock_held() {
     let _biased = biased();
     let shared = Shared::new(Line::default());
