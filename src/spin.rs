@@ -7,7 +7,7 @@
 //! Under the model there is no spinning, unless a model asks for it: each step is an interleaving more, and
 //! most show nothing new.
 
-use crate::primitives::thread;
+use crate::primitives::thread::{self, Luck};
 
 /// Of a thread's steps, the first that keep the processor, as a rule: 2, 4 and 8 pauses.
 const BUSY_STEPS: u32 = 3;
@@ -83,41 +83,82 @@ impl Poll {
 
     /// Looks until `is_ready`, or says false: it is time to park.
     pub(crate) fn until(&mut self, is_ready: impl Fn() -> bool) -> bool {
-        while self.step < thread::spin_steps(self.polling.looks + self.polling.yields) {
+        let looks = self.polling.looks;
+        self.go_on(looks, is_ready, || 0).is_some()
+    }
+
+    /// The same at a place where others may wait too. `luck` is that place's; `steps` counts how often one of them has got what they wait for.
+    pub(crate) fn until_beside(
+        &mut self,
+        luck: &Luck,
+        is_ready: impl Fn() -> bool,
+        steps: impl Fn() -> u64,
+    ) -> bool {
+        if luck.has_to_change() {
+            return false;
+        }
+        let looks = luck.looks(self.polling.looks);
+        let found = self.go_on(looks, is_ready, steps);
+        match found {
+            Some(Found::AtOnce) => luck.was_good(),
+            Some(Found::AfterAnOffer) => luck.was_bad(),
+            None => {}
+        }
+        found.is_some()
+    }
+
+    fn go_on(&mut self, looks: u32, is_ready: impl Fn() -> bool, steps: impl Fn() -> u64) -> Option<Found> {
+        while self.step < thread::spin_steps(looks + self.polling.yields) {
             self.step += 1;
-            if self.step <= self.polling.looks {
+            let (found, goes_on) = if self.step <= looks {
                 thread::pause(self.polling.pauses);
-            } else if !thread::offer() {
-                return false;
-            }
+                (Found::AtOnce, true)
+            } else {
+                (Found::AfterAnOffer, thread::offer(&steps))
+            };
             if is_ready() {
-                return true;
+                return Some(found);
+            }
+            if !goes_on {
+                break;
             }
         }
-        false
+        None
     }
 }
 
-/// Keeps out of the way of those who were faster, for ever longer. With two threads on one word, one that tries again at once takes the
-/// cache line from the other for each step; one that waits lets the other take several.
+/// When a thread that polls has found what it waits for.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// While it kept the processor: it came from another one.
+    AtOnce,
+    /// After it had offered its own.
+    AfterAnOffer,
+}
+
+/// Keeps out of the way of those who were faster. With two threads on one word, one that tries again soon takes the cache lines from the
+/// other for each step; one that stays away for the time of many steps lets the other take them all with the lines in its own cache. So the
+/// first wait is long already.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    step: u32,
+    pauses: u32,
 }
 
 impl Backoff {
-    const MOST_PAUSES_LOG2: u32 = 6;
+    /// About a microsecond.
+    const FIRST: u32 = 64;
+    const MOST: u32 = 128;
 
     pub(crate) const fn new() -> Backoff {
-        Backoff { step: 0 }
+        Backoff { pauses: Backoff::FIRST }
     }
 
     /// A compare-and-swap has failed.
     #[cold]
     pub(crate) fn lost(&mut self) {
-        self.step = thread::spin_steps((self.step + 1).min(Backoff::MOST_PAUSES_LOG2));
-        if self.step > 0 {
-            thread::pause(1 << self.step);
+        if thread::spin_steps(1) > 0 {
+            thread::pause(self.pauses);
+            self.pauses = (2 * self.pauses).min(Backoff::MOST);
         }
     }
 }

@@ -62,12 +62,15 @@
 //! Then one item (or room for one) is spoken for: newcomers leave it, and stand in the line. Those who were in the line before the
 //! starving one are still served before it, so that its wait has an end. It takes the flag back when it leaves.
 
+use core::ops::Deref;
+
 use crossbeam_utils::CachePadded;
 
 use crate::deadline::Deadline;
 use crate::error::TaskDoneTooOften;
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
+use crate::primitives::thread::Luck;
 use crate::primitives::time::Patience;
 use crate::spin::{Poll, Polling, Snooze};
 
@@ -153,6 +156,13 @@ impl Laps {
         }
     }
 
+    /// How many steps there were before this position; after a wrap, any number.
+    fn count(self, position: u64) -> u64 {
+        (position >> self.lap.trailing_zeros())
+            .wrapping_mul(self.span)
+            .wrapping_add(self.index(position) as u64)
+    }
+
     /// How many steps lead from one position to another; negative if the other lies behind.
     #[inline]
     pub(super) const fn distance(self, from: u64, to: u64) -> i64 {
@@ -221,10 +231,34 @@ pub(super) enum GaveUp {
     TimedOut,
 }
 
+/// One end of a queue.
+#[derive(Debug)]
+pub(super) struct End {
+    word: AtomicU64,
+    /// That of the threads which work at this end.
+    luck: Luck,
+}
+
+impl End {
+    #[cfg_attr(feature = "loom", track_caller)]
+    fn new(start: u64) -> End {
+        End { word: AtomicU64::new(start), luck: Luck::new() }
+    }
+}
+
+impl Deref for End {
+    type Target = AtomicU64;
+
+    #[inline]
+    fn deref(&self) -> &AtomicU64 {
+        &self.word
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct RawQueue {
-    pub(super) tail: CachePadded<AtomicU64>,
-    pub(super) head: CachePadded<AtomicU64>,
+    pub(super) tail: CachePadded<End>,
+    pub(super) head: CachePadded<End>,
     done: CachePadded<AtomicU64>,
     pub(super) laps: Laps,
     /// The most items there may be, or [`NO_LIMIT`].
@@ -238,8 +272,8 @@ impl RawQueue {
     pub(super) fn new(laps: Laps, capacity: Option<usize>, lap: u64) -> RawQueue {
         let start = laps.lap.wrapping_mul(lap);
         RawQueue {
-            tail: CachePadded::new(AtomicU64::new(start)),
-            head: CachePadded::new(AtomicU64::new(start)),
+            tail: CachePadded::new(End::new(start)),
+            head: CachePadded::new(End::new(start)),
             done: CachePadded::new(AtomicU64::new(start)),
             laps,
             limit: capacity.map_or(NO_LIMIT, |capacity| capacity as u64),
@@ -321,6 +355,18 @@ impl RawQueue {
         self.ends(side).0.load(Ordering::Relaxed)
     }
 
+    fn luck(&self, side: Side) -> &Luck {
+        match side {
+            Side::Put => &self.tail.luck,
+            Side::Get => &self.head.luck,
+        }
+    }
+
+    /// How many steps were taken at the end that threads on this side work at: a guess, of use for differences only.
+    fn steps(&self, side: Side) -> u64 {
+        self.laps.count(position(self.own_word(side)))
+    }
+
     /// Wakes the first of those who wait on this side. Only for who has set WAKING in the word that they wait for.
     #[cold]
     pub(super) fn wake_one(&self, side: Side) {
@@ -388,7 +434,8 @@ impl RawQueue {
         let mut was_woken = false;
         loop {
             // Polling comes before a look at the word of the other end, which costs those who move it dearly.
-            let is_worth_while = was_woken || !deadline.is_now() && poll.until(&is_ready);
+            let is_worth_while = was_woken
+                || !deadline.is_now() && poll.until_beside(self.luck(side), &is_ready, || self.steps(side));
             let obstacle = if is_worth_while { Obstacle::Passing } else { self.obstacle(side) };
             let (seen, is_reserved) = match obstacle {
                 Obstacle::Closed => return Err(GaveUp::Closed),
@@ -641,7 +688,7 @@ impl RawQueue {
         }
         for end in [&self.tail, &self.head] {
             // SAFETY: the key is the address of our own word; there is no callback.
-            unsafe { parking::unpark_all((&raw const **end).addr(), LOOK_AGAIN) };
+            unsafe { parking::unpark_all((&raw const end.word).addr(), LOOK_AGAIN) };
         }
     }
 

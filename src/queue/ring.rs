@@ -155,7 +155,7 @@ impl<T> Store for Ring<T> {
 
     /// Often: a stamp is written once, and then the slot is ready. So the looks cost nobody anything.
     fn polling(&self) -> Polling {
-        Polling { looks: 8, pauses: 2, yields: Polling::YIELDS }
+        Polling { looks: 16, pauses: 2, yields: Polling::YIELDS }
     }
 
     /// Looks at the stamp alone.

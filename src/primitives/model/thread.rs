@@ -54,9 +54,31 @@ pub fn pause(_moments: u32) {
 }
 
 /// Offers the processor to other threads.
-pub fn offer() -> bool {
+pub fn offer(_steps: impl Fn() -> u64) -> bool {
     yield_now();
     true
+}
+
+/// Of no use here: see the real one.
+#[derive(Debug)]
+pub struct Luck;
+
+impl Luck {
+    pub const fn new() -> Luck {
+        Luck
+    }
+
+    pub fn looks(&self, most: u32) -> u32 {
+        most
+    }
+
+    pub fn has_to_change(&self) -> bool {
+        false
+    }
+
+    pub fn was_good(&self) {}
+
+    pub fn was_bad(&self) {}
 }
 
 /// Whether the thread behind this handle is at its end, but for its thread-locals. loom doesn't tell; who asks joins it later.

@@ -36,32 +36,98 @@ pub fn pause(moments: u32) {
     }
 }
 
-/// An offer of the processor that is taken for longer than this was taken by a thread that had nothing to do with us.
+/// An offer of the processor that is taken for longer than this costs more than to park.
 const TAKEN_FOR_LONG: core::time::Duration = core::time::Duration::from_micros(100);
 
-/// So many offers are not made after one that was taken for long.
+/// Who took it was a colleague if there was a step at least this often.
+const COLLEAGUES_STEP: core::time::Duration = core::time::Duration::from_micros(5);
+
+/// So many offers are not made after one that was taken for long by a thread that had nothing to do with us.
 const WARY_FOR: usize = 1000;
 
 /// How many more offers are not to be made.
 static WARY: AtomicUsize = AtomicUsize::new(0);
 
-/// Offers the processor to other threads, unless that has cost a time slice lately. False: it was not offered.
+/// Offers the processor to other threads, unless that has cost a time slice lately. False: it was not offered, or taken for long, so
+/// that it is better to park. `steps` counts what is done by those who wait for the same thing as the caller.
 ///
 /// Who polls and yields in between helps the thread that he waits for, if that wants the same processor. But beside threads that only compute it costs milliseconds, while
-/// one who is parked is woken at once. So each that finds out tells the others, for a while.
-pub fn offer() -> bool {
+/// one who is parked is woken at once. So each that finds out tells the others, for a while. It is another matter if those who wait beside the caller have done its
+/// work meanwhile: then nothing was lost.
+pub fn offer(steps: impl Fn() -> u64) -> bool {
     // Relaxed, all: numbers that may be lost or old; nothing but time depends on them.
     let wary = WARY.load(Ordering::Relaxed);
     if wary > 0 {
         WARY.store(wary - 1, Ordering::Relaxed);
         return false;
     }
+    let steps_before = steps();
     let begin = Instant::now();
     yield_now();
-    if begin.elapsed() > TAKEN_FOR_LONG {
+    let taken = begin.elapsed();
+    if taken <= TAKEN_FOR_LONG {
+        return true;
+    }
+    let expected = taken.as_nanos() / COLLEAGUES_STEP.as_nanos();
+    if u128::from(steps().wrapping_sub(steps_before)) < expected {
         WARY.store(WARY_FOR, Ordering::Relaxed);
     }
-    true
+    false
+}
+
+/// What has become lately of polling at some place: a number that may be lost or old; nothing but time depends on it.
+///
+/// Where all threads share one processor, what they wait for comes only when they give it away, and all looks before that are in vain.
+/// So after a few failures in a row most of those looks are left out. And if it goes on like that, somebody parks: the system puts a woken thread on a
+/// processor that is idle, at once; one that is only ready to run may stay beside the others for milliseconds.
+#[derive(Debug)]
+pub struct Luck {
+    /// How often in a row an offer of the processor was needed.
+    bad: AtomicUsize,
+}
+
+impl Luck {
+    /// So many failures in a row are chance.
+    const CHANCE: usize = 4;
+
+    /// Then one in so many times looks all the same.
+    const TRIED_EVERY: usize = 8;
+
+    /// And one in so many parks.
+    const PARKED_EVERY: usize = 64;
+
+    pub const fn new() -> Luck {
+        Luck { bad: AtomicUsize::new(0) }
+    }
+
+    /// How many of `most` looks to take before the processor is offered.
+    pub fn looks(&self, most: u32) -> u32 {
+        // Relaxed, here and below: see above.
+        let bad = self.bad.load(Ordering::Relaxed);
+        if bad < Luck::CHANCE || bad % Luck::TRIED_EVERY == 0 { most } else { 0 }
+    }
+
+    /// Whether it is better to park at once.
+    pub fn has_to_change(&self) -> bool {
+        let bad = self.bad.load(Ordering::Relaxed);
+        let has_to = bad % Luck::PARKED_EVERY == Luck::PARKED_EVERY - 1;
+        if has_to {
+            self.bad.store(bad.wrapping_add(1), Ordering::Relaxed);
+        }
+        has_to
+    }
+
+    /// It came while the processor was kept.
+    pub fn was_good(&self) {
+        if self.bad.load(Ordering::Relaxed) != 0 {
+            self.bad.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// It came after the processor had been offered.
+    pub fn was_bad(&self) {
+        self.bad.store(self.bad.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
 }
 
 /// Whether the thread behind this handle is at its end, but for its thread-locals.
