@@ -12,6 +12,7 @@ mod canary;
 mod downstream;
 mod drawing;
 mod models;
+mod recording;
 mod runner;
 mod weaken;
 mod world;
@@ -70,11 +71,7 @@ pub(crate) struct Mistake {
     pub(crate) found: &'static str,
 }
 
-/// How loom reports a race.
-pub(crate) const RACE: &str = "Causality violation";
-
-/// How loom reports that nobody can go on.
-pub(crate) const DEADLOCK: &str = "deadlock";
+pub(crate) use drawing::{DEADLOCK, RACE};
 
 /// The programs that have to fail: a downstream user's, and those that ask too much of the parking layer.
 fn every_mistake() -> Vec<Mistake> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::models::{Bound, Model};
-use crate::{USAGE_EXIT, canary, drawing, find, weaken};
+use crate::{USAGE_EXIT, canary, find, recording, weaken};
 
 /// What one model may take before it counts as not finished.
 const TIME_LIMIT: Duration = Duration::from_secs(400);
@@ -167,7 +167,7 @@ pub(crate) fn child(name: &str, options: &[&str]) -> ExitCode {
             ["--limit", seconds] => {
                 limit = Duration::from_secs(seconds.parse().expect("a number of seconds"))
             }
-            ["--record", path] => drawing::record_on_panic(Path::new(path)),
+            ["--record", path] => recording::record_on_panic(Path::new(path)),
             _ => return ExitCode::from(USAGE_EXIT),
         }
     }

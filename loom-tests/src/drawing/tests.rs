@@ -38,7 +38,7 @@ fn execution(message: &str, steps: Vec<RecordedStep>) -> Execution {
     };
     let mut sources = Sources::new(Path::new("/nowhere"));
     sources.insert("src/lock/raw.rs", LOCK);
-    Execution::new(&recorded, &mut sources)
+    Execution::new(recorded, &mut sources)
 }
 
 fn race() -> Execution {

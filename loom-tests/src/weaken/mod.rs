@@ -20,7 +20,7 @@ use clap::Parser;
 pub(crate) use coverage::{
     Covers, Reached, keep as keep_coverage, parse as parse_coverage, print as print_coverage,
 };
-pub(crate) use plant::plant;
+pub(crate) use plant::{plant, root};
 pub(crate) use raddle::primitives::model::weaken::start_coverage;
 
 use crate::drawing;
@@ -55,7 +55,8 @@ struct Options {
     /// Only compares the sites in the source with those that the models reach.
     #[arg(long)]
     coverage: bool,
-    /// Only writes docs/orderings.md anew from what is known, and draws the pictures that docs/orderings.toml lists.
+    /// Only writes docs/orderings.md anew from what is known, records the executions that are missing or whose source has changed, and draws
+    /// the pictures that docs/orderings.toml lists.
     #[arg(long)]
     write: bool,
     /// Writes nothing to docs/.
@@ -67,6 +68,12 @@ struct Options {
     /// Draws the failing execution of the (last) mutant into this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<std::path::PathBuf>,
+    /// Writes a page that steps through the failing execution of the (last) mutant into this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<std::path::PathBuf>,
+    /// Only writes a picture and a page for each execution in docs/executions/ into this folder, and a list of them. Runs no model.
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<std::path::PathBuf>,
     /// Only mutants of this kind: `Relaxed`, `wakes nobody`, ...
     #[arg(long, value_name = "TEXT")]
     weaker: Option<String>,
@@ -110,7 +117,10 @@ fn command(options: &Options) -> Result<bool, String> {
     if options.write {
         return write(&ground);
     }
-    if (options.show || options.svg.is_some()) && options.site.is_some() {
+    if let Some(folder) = &options.pages {
+        return pictures::pages(&ground, folder).map(|()| true);
+    }
+    if options.is_for_looking() && options.site.is_some() {
         let plans = known_plans(&ground, options)?;
         if !plans.is_empty() {
             return run::run(ground, plans, options, 0);
@@ -312,6 +322,11 @@ fn write(ground: &Ground) -> Result<bool, String> {
 }
 
 impl Options {
+    /// Whether somebody only wants to see what fails.
+    fn is_for_looking(&self) -> bool {
+        self.show || self.svg.is_some() || self.html.is_some()
+    }
+
     fn limit(&self) -> Duration {
         Duration::from_secs(self.limit)
     }
