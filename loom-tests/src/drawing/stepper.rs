@@ -98,7 +98,6 @@ struct Shown<'a> {
     known: &'a [usize],
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_false(value: &bool) -> bool {
     !value
 }

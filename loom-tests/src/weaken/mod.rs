@@ -5,6 +5,7 @@
 //! tables in `docs/` ([`table`]).
 
 mod coverage;
+mod pages;
 mod pictures;
 mod plant;
 mod run;
@@ -118,7 +119,9 @@ fn command(options: &Options) -> Result<bool, String> {
         return write(&ground);
     }
     if let Some(folder) = &options.pages {
-        return pictures::pages(&ground, folder).map(|()| true);
+        let count = pages::write(plant::root(), &ground.reasons, folder)?;
+        println!("{count} pages: {}", folder.join("index.html").display());
+        return Ok(true);
     }
     if options.is_for_looking() && options.site.is_some() {
         let plans = known_plans(&ground, options)?;

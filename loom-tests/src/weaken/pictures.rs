@@ -1,16 +1,15 @@
-//! The failing executions: kept in `docs/executions/`, and drawn from there as pictures and as pages that step through them.
+//! The failing executions: recorded, kept in `docs/executions/`, and compared with what is there.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 
 use super::plant::{self, Mutant};
-use super::table::{self, Picture};
-use super::{Ground, drawing};
+use super::table;
+use super::{Ground, drawing, pages};
 use crate::runner::{Child, Outcome, in_parallel};
+use drawing::Sources;
 use drawing::store::{self, Stored};
-use drawing::{About, Execution, Sources};
 
 /// A mutant that a model notices, that model, and what the execution is called.
 struct Noticed {
@@ -112,7 +111,7 @@ pub(super) fn draw(ground: &Ground) -> usize {
     let folder = plant::root().join(table::PICTURES);
     for picture in &ground.reasons.picture {
         let path = folder.join(&picture.name).with_extension("svg");
-        let written = svg(picture).and_then(|svg| {
+        let written = pages::svg(plant::root(), picture).and_then(|svg| {
             std::fs::create_dir_all(&folder)
                 .and_then(|()| std::fs::write(&path, svg))
                 .map_err(|error| error.to_string())
@@ -158,64 +157,11 @@ pub(super) fn compare(ground: &Ground, fresh: &[Stored]) -> usize {
     for picture in &ground.reasons.picture {
         let path = Path::new(table::PICTURES).join(&picture.name).with_extension("svg");
         let there = std::fs::read_to_string(plant::root().join(&path)).ok();
-        match svg(picture) {
+        match pages::svg(plant::root(), picture) {
             Ok(made) if Some(&made) == there.as_ref() => {}
             Ok(_) => say(&path, "out of date; run `cargo weaken --write`"),
             Err(message) => say(&path, &message),
         }
     }
     out_of_date.into_inner().expect("nobody panics with it")
-}
-
-/// The picture, from the execution that is kept.
-fn svg(picture: &Picture) -> Result<String, String> {
-    let stored = Stored::read(plant::root(), &picture.name)?;
-    let mut sources = Sources::new(plant::root());
-    Ok(Execution::new(stored.recorded(&mut sources)?, &mut sources).svg(&stored.title))
-}
-
-/// Writes a picture and a page for each execution that is kept, and a page that lists them. Runs no model.
-pub(super) fn pages(ground: &Ground, folder: &Path) -> Result<(), String> {
-    let write = |file: &str, text: &str| {
-        let path = folder.join(file);
-        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut sources = Sources::new(plant::root());
-    let mut index = Vec::new();
-    let mut files: BTreeMap<&str, String> = BTreeMap::new();
-    let all = store::all(plant::root())?;
-    for stored in &all {
-        let page = stored.name.as_str();
-        let picture = ground.reasons.picture.iter().find(|picture| picture.name == page);
-        let execution = Execution::new(stored.recorded(&mut sources)?, &mut sources);
-        let about = About {
-            page,
-            title: &stored.title,
-            site: &stored.site,
-            weaker: &stored.weaker,
-            model: &stored.model,
-            sentence: picture.map(|picture| picture.caption.trim()),
-        };
-        write(&format!("{page}.svg"), &execution.svg(&stored.title))?;
-        write(&format!("{page}.html"), &execution.html(about, &mut sources))?;
-        let site = stored.site[stored.file().len()..].trim();
-        let _ = writeln!(
-            files.entry(stored.file()).or_default(),
-            "<li><a href=\"{page}.html\">{}</a>: <code>{}</code> (<a href=\"{page}.svg\">picture</a>)",
-            drawing::escape(&stored.title),
-            drawing::escape(site)
-        );
-        index.push(serde_json::json!({
-            "page": page, "site": stored.site, "weaker": stored.weaker, "model": stored.model,
-            "title": stored.title, "caption": execution.caption(),
-        }));
-    }
-    let lists = files.iter().map(|(file, list)| format!("<h2>{file}</h2>\n<ul>\n{list}</ul>\n"));
-    let list = drawing::list_page("Every failing execution, step by step", &lists.collect::<String>());
-    write("index.html", &list)?;
-    let rows: Vec<String> = index.iter().map(ToString::to_string).collect();
-    write("index.json", &format!("[\n{}\n]\n", rows.join(",\n")))?;
-    println!("{} pages: {}", index.len(), folder.join("index.html").display());
-    Ok(())
 }
