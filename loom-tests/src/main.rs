@@ -112,11 +112,13 @@ fn run_all(filter: &str) -> ExitCode {
             println!("{:44} {bound:>14} {what}\n{output}", model.name);
         };
         match in_a_child(model.name) {
-            Outcome::Passed { executions, seconds, reached } if executions >= model.least => {
+            Outcome::Passed { executions, seconds, reached, moved } if executions >= model.least => {
                 total.fetch_add(executions, Ordering::Relaxed);
-                let found = weaken::Covers { model: model.name.to_owned(), executions, seconds, reached };
+                let name = model.name;
+                let model = name.to_owned();
+                let found = weaken::Covers { model, executions, seconds, reached, moved };
                 covers.lock().expect("no panic with the list").push(found);
-                println!("{:44} {bound:>14} {executions:>12} {seconds:>8.2}", model.name);
+                println!("{name:44} {bound:>14} {executions:>12} {seconds:>8.2}");
             }
             Outcome::Passed { executions, .. } => {
                 let least = model.least;

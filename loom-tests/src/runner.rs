@@ -102,6 +102,8 @@ pub(crate) enum Outcome {
         seconds: f64,
         /// The sites of the library that it has come to.
         reached: Vec<weaken::Reached>,
+        /// What it has written there.
+        moved: Vec<weaken::Moved>,
     },
     /// A deadlock, a race, an assertion, or an abort; with what it printed.
     Failed(String),
@@ -139,6 +141,7 @@ impl Child<'_> {
                         executions: executions.parse().unwrap_or(0),
                         seconds: seconds.parse().unwrap_or(0.0),
                         reached: weaken::parse_coverage(&stdout),
+                        moved: weaken::parse_moved(&stdout),
                     },
                     _ => Outcome::Failed(format!("{stdout}{stderr}")),
                 }

@@ -9,6 +9,7 @@
 //! | `text.rs`   | the drawing for a terminal                                           |
 //! | `svg.rs`    | the drawing for the documentation                                    |
 //! | `stepper.rs`| the page that steps through it                                       |
+//! | `states.rs` | which values of a word become which                                  |
 //! | `store.rs`  | what is kept of it in `docs/executions/`                             |
 //!
 //! Nothing here runs a model, or needs the library: also a module of `tests/executions.rs`.
@@ -17,6 +18,7 @@ mod ending;
 mod order;
 pub(crate) mod record;
 mod source;
+pub(crate) mod states;
 mod stepper;
 pub(crate) mod store;
 mod svg;

@@ -2,7 +2,7 @@
 //!
 //! It is read, not compiled, and a name is given only where there is no doubt. Everything else stays a number.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
@@ -472,6 +472,50 @@ enum Kind {
 }
 
 impl Layout {
+    /// The value as a state: without the fields to hide, and with names for the counts, from 1 on; the last of them is for all above too.
+    pub(super) fn class(
+        &self,
+        value: u64,
+        hide: &[String],
+        counts: &BTreeMap<String, Vec<String>>,
+    ) -> String {
+        if self.fields.is_empty() {
+            // A word that is one number.
+            return match counts.get("") {
+                Some(names) if value > 0 => {
+                    let at = usize::try_from(value - 1).unwrap_or(usize::MAX).min(names.len() - 1);
+                    names[at].clone()
+                }
+                _ => self.name(value),
+            };
+        }
+        let mut parts = Vec::new();
+        for (index, field) in self.fields.iter().enumerate() {
+            let end = self.fields.get(index + 1).map_or(self.width, |next| next.low);
+            let count = (value & ones(end)) >> field.low;
+            match &field.kind {
+                Kind::Flag(name) if count & 1 == 1 && !hide.contains(name) => parts.push(name.clone()),
+                Kind::OneOf(mask, names) => {
+                    let name = names.iter().find(|(named, _)| *named == value & mask);
+                    parts.push(name.map_or_else(|| number(value & mask, 8), |(_, name)| name.clone()));
+                }
+                Kind::Count(name) if count > 0 && !hide.contains(name) => {
+                    let names = counts.get(name).map_or(&[][..], Vec::as_slice);
+                    let at =
+                        usize::try_from(count - 1).unwrap_or(usize::MAX).min(names.len().saturating_sub(1));
+                    let said = names.get(at).map_or_else(|| count.to_string(), String::clone);
+                    parts.push(if name.is_empty() { said } else { format!("{name} {said}") });
+                }
+                _ => {}
+            }
+        }
+        match (&self.zero, parts.is_empty()) {
+            (Some(zero), true) => zero.clone(),
+            (None, true) => "0".to_owned(),
+            _ => parts.join("|"),
+        }
+    }
+
     /// The value in words.
     pub(super) fn name(&self, value: u64) -> String {
         if let Some(name) = usize::try_from(value).ok().and_then(|value| self.values.get(value)) {

@@ -10,6 +10,7 @@ mod pictures;
 mod plant;
 mod run;
 mod source;
+mod states;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ use std::time::Duration;
 use clap::Parser;
 
 pub(crate) use coverage::{
-    Covers, Reached, keep as keep_coverage, parse as parse_coverage, print as print_coverage,
+    Covers, Moved, Reached, keep as keep_coverage, parse as parse_coverage, parse_moved,
+    print as print_coverage,
 };
 pub(crate) use plant::{plant, root};
 pub(crate) use raddle::primitives::model::weaken::start_coverage;
@@ -60,6 +62,9 @@ struct Options {
     /// the pictures that docs/orderings.toml lists.
     #[arg(long)]
     write: bool,
+    /// Only writes what the models make of the words to docs/states/, after a run of all models, and draws the diagrams.
+    #[arg(long)]
+    states: bool,
     /// Writes nothing to docs/.
     #[arg(long)]
     dry: bool,
@@ -132,6 +137,10 @@ fn command(options: &Options) -> Result<bool, String> {
     let models = options.models.as_deref();
     let mut covers = coverage::of_models(models)
         .map_err(|failed| format!("these models fail as the source stands: {}", failed.join(", ")))?;
+    if options.states {
+        states::keep(&ground, &covers)?;
+        return Ok(states::draw()? == 0);
+    }
     // (Some models alone say nothing of that.)
     let unreached = if models.is_some() { 0 } else { compare(&ground, &covers) } + unread.len();
     covers.retain(|covers| coverage::is_wanted(models, &covers.model));
@@ -142,7 +151,12 @@ fn command(options: &Options) -> Result<bool, String> {
     if options.list || options.coverage {
         return Ok(unreached == 0);
     }
-    run::run(ground, plans, options, unreached)
+    let stale = if options.recheck && models.is_none() { states::compare(&ground, &covers)? } else { 0 };
+    let is_whole = models.is_none() && options.site.is_none() && options.file.is_none();
+    if is_whole && !(options.recheck || options.dry || options.is_for_looking()) {
+        states::keep(&ground, &covers)?;
+    }
+    run::run(ground, plans, options, unreached + stale)
 }
 
 /// One mutant, and who may notice it.
@@ -321,7 +335,8 @@ fn write(ground: &Ground) -> Result<bool, String> {
         println!("{complaint}");
     }
     println!("{}: {score:?}", table::TABLE);
-    Ok(pictures::draw(ground) == 0 && complaints.is_empty())
+    let wrong = pictures::draw(ground) + states::draw()?;
+    Ok(wrong == 0 && complaints.is_empty())
 }
 
 impl Options {
