@@ -142,6 +142,11 @@ impl Declared {
         serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))
     }
 
+    /// The functions that are said to make transitions.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        self.transition.iter().flat_map(|transition| transition.by.iter().map(String::as_str))
+    }
+
     /// Where what is said and what was seen differ.
     pub(crate) fn complaints(&self, seen: &[Seen]) -> Vec<String> {
         let mut wrong = Vec::new();
