@@ -193,10 +193,12 @@ fn what_is_said_of_a_word_and_what_was_seen_are_compared_both_ways() {
     let both = declared(&format!("{TAKE}{FREE}"));
     let seen = both.seen([("lock", 0, 1), ("unlock", 1, 0), ("lock", 0, 1)].into_iter(), &mut sources);
     assert_eq!(both.complaints(&seen), Vec::<String>::new());
-    let [one] = &declared(TAKE).complaints(&seen)[..] else { panic!("one transition is not said") };
+    let complaints = declared(TAKE).complaints(&seen);
+    let [one] = &complaints[..] else { panic!("one transition is not said") };
     assert!(one.contains("from LOCKED to UNLOCKED in unlock, and that is not said"), "{one}");
     let seen = both.seen([("lock", 0, 1)].into_iter(), &mut sources);
-    let [one] = &both.complaints(&seen)[..] else { panic!("one transition was not seen") };
+    let complaints = both.complaints(&seen);
+    let [one] = &complaints[..] else { panic!("one transition was not seen") };
     assert!(one.contains("no model goes from LOCKED to UNLOCKED in unlock"), "{one}");
     let seen = both.seen([("lock", 0, 1), ("other", 1, 0), ("unlock", 1, 0)].into_iter(), &mut sources);
     assert_eq!(both.complaints(&seen).len(), 1, "another function makes it");

@@ -32,7 +32,10 @@ pub(super) fn compare(ground: &Ground, covers: &[Covers]) -> Result<usize, Strin
     let mut wrong = 0;
     for declared in states::all(plant::root())? {
         let path = declared.path("json");
-        let there = std::fs::read_to_string(plant::root().join(&path)).unwrap_or_default();
+        let Ok(there) = std::fs::read_to_string(plant::root().join(&path)) else {
+            println!("{path}: not recorded yet; run `cargo weaken --states`");
+            continue;
+        };
         if there != states::to_text(&seen(ground, &declared, covers)) {
             wrong += 1;
             println!("{path}: out of date; run `cargo weaken --states`");
@@ -45,6 +48,10 @@ pub(super) fn compare(ground: &Ground, covers: &[Covers]) -> Result<usize, Strin
 pub(super) fn draw() -> Result<usize, String> {
     let mut wrong = 0;
     for declared in states::all(plant::root())? {
+        if !plant::root().join(declared.path("json")).exists() {
+            println!("{}: not recorded yet; run `cargo weaken --states`", declared.path("json"));
+            continue;
+        }
         for complaint in declared.complaints(&declared.kept(plant::root())?) {
             wrong += 1;
             println!("{complaint}");
