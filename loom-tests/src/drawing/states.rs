@@ -143,6 +143,7 @@ impl Declared {
     }
 
     /// The functions that are said to make transitions.
+    #[allow(dead_code, reason = "for tests/states.rs")]
     pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
         self.transition.iter().flat_map(|transition| transition.by.iter().map(String::as_str))
     }
