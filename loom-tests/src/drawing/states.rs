@@ -199,8 +199,8 @@ impl Declared {
 
 /// The natural width, as of the timelines.
 const WIDTH: usize = 400;
-const BOX: usize = 160;
-const LANE: usize = 17;
+const BOX: usize = 172;
+const LANE: usize = 13;
 /// From one end of an arrow to the next, at the side of a box.
 const PORT: usize = 20;
 const GAP: usize = 22;
@@ -212,7 +212,7 @@ svg{--bg:#fff;--fg:#1f2328;--dim:#59636e;--line:#8c959f;--box:#f6f8fa;--down:#09
 @media (prefers-color-scheme:dark){svg{--bg:#0d1117;--fg:#e6edf3;--dim:#9198a1;--line:#656c76;--box:#151b23;--down:#58a6ff;--up:#bc8cff;--self:#e3b341}}
 text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:var(--fg)}
 .h{font-weight:700}.d{fill:var(--dim);font-size:12px}.c{text-anchor:middle}
-.m{font:11.5px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;text-anchor:middle;fill:var(--dim)}
+.m{font:10.5px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;text-anchor:middle;fill:var(--dim)}
 .bg{fill:var(--bg)}.box{fill:var(--box);stroke:var(--line);stroke-width:1.2}
 .down,.up{fill:none;stroke-width:1.6}.down{stroke:var(--down)}.up{stroke:var(--up)}
 .hd{fill:var(--down)}.hu{fill:var(--up)}.k{stroke:var(--bg);stroke-width:2}
@@ -301,7 +301,7 @@ fn draw(declared: &Declared) -> String {
         });
         side[lane].push(span);
         let (class, head, number) = if down { ("down", "hd", "nd") } else { ("up", "hu", "nu") };
-        let out_by = 16 + lane * LANE;
+        let out_by = 14 + lane * LANE;
         let (x, lane_x, back, turn) = if down {
             (left + BOX, left + BOX + out_by, left + BOX + 7, left + BOX + out_by - 6)
         } else {
