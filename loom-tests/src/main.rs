@@ -12,6 +12,7 @@ mod canary;
 mod downstream;
 mod drawing;
 mod models;
+mod recording;
 mod runner;
 mod weaken;
 mod world;
@@ -70,11 +71,7 @@ pub(crate) struct Mistake {
     pub(crate) found: &'static str,
 }
 
-/// How loom reports a race.
-pub(crate) const RACE: &str = "Causality violation";
-
-/// How loom reports that nobody can go on.
-pub(crate) const DEADLOCK: &str = "deadlock";
+pub(crate) use drawing::{DEADLOCK, RACE};
 
 /// The programs that have to fail: a downstream user's, and those that ask too much of the parking layer.
 fn every_mistake() -> Vec<Mistake> {
@@ -115,11 +112,13 @@ fn run_all(filter: &str) -> ExitCode {
             println!("{:44} {bound:>14} {what}\n{output}", model.name);
         };
         match in_a_child(model.name) {
-            Outcome::Passed { executions, seconds, reached } if executions >= model.least => {
+            Outcome::Passed { executions, seconds, reached, moved } if executions >= model.least => {
                 total.fetch_add(executions, Ordering::Relaxed);
-                let found = weaken::Covers { model: model.name.to_owned(), executions, seconds, reached };
+                let name = model.name;
+                let model = name.to_owned();
+                let found = weaken::Covers { model, executions, seconds, reached, moved };
                 covers.lock().expect("no panic with the list").push(found);
-                println!("{:44} {bound:>14} {executions:>12} {seconds:>8.2}", model.name);
+                println!("{name:44} {bound:>14} {executions:>12} {seconds:>8.2}");
             }
             Outcome::Passed { executions, .. } => {
                 let least = model.least;

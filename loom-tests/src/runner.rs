@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::models::{Bound, Model};
-use crate::{USAGE_EXIT, canary, drawing, find, weaken};
+use crate::{USAGE_EXIT, canary, find, recording, weaken};
 
 /// What one model may take before it counts as not finished.
 const TIME_LIMIT: Duration = Duration::from_secs(400);
@@ -102,6 +102,8 @@ pub(crate) enum Outcome {
         seconds: f64,
         /// The sites of the library that it has come to.
         reached: Vec<weaken::Reached>,
+        /// What it has written there.
+        moved: Vec<weaken::Moved>,
     },
     /// A deadlock, a race, an assertion, or an abort; with what it printed.
     Failed(String),
@@ -139,6 +141,7 @@ impl Child<'_> {
                         executions: executions.parse().unwrap_or(0),
                         seconds: seconds.parse().unwrap_or(0.0),
                         reached: weaken::parse_coverage(&stdout),
+                        moved: weaken::parse_moved(&stdout),
                     },
                     _ => Outcome::Failed(format!("{stdout}{stderr}")),
                 }
@@ -167,7 +170,7 @@ pub(crate) fn child(name: &str, options: &[&str]) -> ExitCode {
             ["--limit", seconds] => {
                 limit = Duration::from_secs(seconds.parse().expect("a number of seconds"))
             }
-            ["--record", path] => drawing::record_on_panic(Path::new(path)),
+            ["--record", path] => recording::record_on_panic(Path::new(path)),
             _ => return ExitCode::from(USAGE_EXIT),
         }
     }

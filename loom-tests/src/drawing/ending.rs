@@ -1,7 +1,7 @@
 //! Where it goes wrong, and the sentence that says why.
 
 use super::order::{Order, happens_before, infer};
-use super::record::{Did, Operation, Orders, Recorded, RecordedStep};
+use super::record::{Did, Operation, Orders, RecordedStep};
 use super::{Execution, list};
 
 /// How the execution ended.
@@ -23,10 +23,10 @@ pub(super) struct Parked {
 
 impl Ending {
     pub(super) fn find(message: &str, steps: &[RecordedStep], orders: &[Order]) -> Ending {
-        if message.contains(crate::DEADLOCK) {
+        if message.contains(super::DEADLOCK) {
             return Ending::Deadlock { parked: parked(steps) };
         }
-        if message.contains(crate::RACE)
+        if message.contains(super::RACE)
             && let Some(earlier) = conflict(steps, orders)
         {
             return Ending::Race { earlier };
@@ -86,12 +86,8 @@ fn parked(steps: &[RecordedStep]) -> Vec<Parked> {
 }
 
 /// What happened, in words.
-pub(super) fn caption(
-    recorded: &Recorded,
-    execution: &Execution,
-    orders: &[Order],
-    names: &[String],
-) -> String {
+pub(super) fn caption(execution: &Execution) -> String {
+    let Execution { recorded, orders, names, .. } = execution;
     let steps = &recorded.steps;
     let mut out = Vec::new();
     let broken: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].planted).collect();
@@ -130,7 +126,7 @@ pub(super) fn caption(
             let them = if parked.len() == 1 { "it" } else { "them" };
             out.push(format!("A deadlock: {}, and nobody is left to wake {them}.", waits.join(", ")));
         }
-        Ending::Panic if recorded.message.contains(crate::RACE) => {
+        Ending::Panic if recorded.message.contains(super::RACE) => {
             let what = recorded.message.split_once(": ").map_or("", |(_, what)| what).lines().next();
             let what = what.unwrap_or_default().trim_end_matches('.');
             let at = super::shorten(&recorded.place);
@@ -150,7 +146,7 @@ pub(super) fn caption(
     }
     let guilty = guilty(steps, &execution.ending, &broken);
     if let Some(&last) = guilty.last() {
-        out.push(blame(recorded, execution, names, last, guilty.len()));
+        out.push(blame(execution, last, guilty.len()));
     }
     if broken.len() > 1 {
         let all: Vec<String> = broken.iter().map(|step| format!("#{step}")).collect();
@@ -178,7 +174,8 @@ fn guilty(steps: &[RecordedStep], ending: &Ending, broken: &[usize]) -> Vec<usiz
 }
 
 /// What a broken step did not do.
-fn blame(recorded: &Recorded, execution: &Execution, names: &[String], step: usize, times: usize) -> String {
+fn blame(execution: &Execution, step: usize, times: usize) -> String {
+    let Execution { recorded, names, .. } = execution;
     let steps = &recorded.steps;
     let RecordedStep { thread, object, what, .. } = &steps[step];
     let said = &execution.steps[step];

@@ -8,61 +8,56 @@
 //! | `ending.rs` | where it goes wrong, and the sentence that says why                  |
 //! | `text.rs`   | the drawing for a terminal                                           |
 //! | `svg.rs`    | the drawing for the documentation                                    |
+//! | `stepper.rs`| the page that steps through it                                       |
+//! | `states.rs` | which values of a word become which                                  |
+//! | `store.rs`  | what is kept of it in `docs/executions/`                             |
+//!
+//! Nothing here runs a model, or needs the library: also a module of `tests/executions.rs`.
 
 mod ending;
 mod order;
-mod record;
+pub(crate) mod record;
 mod source;
+pub(crate) mod states;
+mod stepper;
+pub(crate) mod store;
 mod svg;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ending::Ending;
 use order::{Order, Reads};
 use record::{Did, Operation, Recorded, RecordedStep, WordType};
-use source::Sources;
+pub(crate) use source::Sources;
+pub(crate) use stepper::{About, list_page};
+pub(crate) use svg::escape;
 pub(crate) use text::Options;
 
-/// From now on a panic of this process writes the execution that failed to `path`, loom's message included.
-///
-/// Only the first one does: a guard that is dropped while it unwinds may panic again, and abort the process. The file is
-/// complete before that.
-pub(crate) fn record_on_panic(path: &Path) {
-    static RECORDED: AtomicBool = AtomicBool::new(false);
-    let path = path.to_owned();
-    let earlier = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !RECORDED.swap(true, Ordering::Relaxed) {
-            let mut recorded = Recorded::now(info);
-            let write = |recorded: &Recorded| {
-                let written = serde_json::to_vec(recorded).map(|json| std::fs::write(&path, json));
-                if !matches!(written, Ok(Ok(()))) {
-                    eprintln!("the execution could not be written to {}", path.display());
-                }
-            };
-            // At once: a backtrace takes much of a model thread's small stack.
-            write(&recorded);
-            if recorded.look_for_place() {
-                write(&recorded);
-            }
-        }
-        earlier(info);
-    }));
-}
+/// How loom reports a race.
+pub(crate) const RACE: &str = "Causality violation";
 
-/// Reads what [`record_on_panic`] has written, with the names from the source that this program was built from.
-pub(crate) fn read(path: &Path) -> Result<Execution, String> {
+/// How loom reports that nobody can go on.
+pub(crate) const DEADLOCK: &str = "deadlock";
+
+/// Reads what a failing process has written down.
+///
+/// # Errors
+///
+/// If it has written nothing.
+pub(crate) fn read(path: &Path) -> Result<Recorded, String> {
     let name = path.display();
     let json = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-    let recorded = serde_json::from_slice(&json).map_err(|error| format!("{name}: {error}"))?;
-    Ok(Execution::new(&recorded, &mut Sources::new(record::root())))
+    serde_json::from_slice(&json).map_err(|error| format!("{name}: {error}"))
 }
 
 /// An execution that failed, put into words.
 pub(crate) struct Execution {
+    recorded: Recorded,
+    orders: Vec<Order>,
+    /// What the objects are called, by their numbers.
+    names: Vec<String>,
     threads: usize,
     steps: Vec<Step>,
     ending: Ending,
@@ -79,6 +74,10 @@ struct Step {
     operation: String,
     /// What comes of it: `FREE → LOCKED`. May be empty.
     result: String,
+    /// The value that it found, if it is one on an atomic that reads.
+    read: Option<String>,
+    /// The value that it left.
+    written: Option<String>,
     /// The ordering that it ran with. May be empty.
     order: String,
     /// What was broken here on purpose.
@@ -90,7 +89,8 @@ struct Step {
 }
 
 impl Execution {
-    fn new(recorded: &Recorded, sources: &mut Sources<'_>) -> Execution {
+    /// Puts it into words, with the names from the source.
+    pub(crate) fn new(recorded: Recorded, sources: &mut Sources<'_>) -> Execution {
         let steps = &recorded.steps;
         let orders = order::infer(steps);
         let ending = Ending::find(&recorded.message, steps, &orders);
@@ -106,9 +106,16 @@ impl Execution {
             .map(|(step, (order, aside))| say(step, order, aside, &words, sources))
             .collect();
         let threads = steps.iter().map(|step| step.thread + 1).max().unwrap_or(0);
-        let mut execution = Execution { threads, steps: said, ending, caption: String::new() };
-        execution.caption = ending::caption(recorded, &execution, &orders, &words.names);
+        let names = words.names;
+        let caption = String::new();
+        let mut execution = Execution { recorded, orders, names, threads, steps: said, ending, caption };
+        execution.caption = ending::caption(&execution);
         execution
+    }
+
+    /// What happened, in a sentence or two.
+    pub(crate) fn caption(&self) -> &str {
+        &self.caption
     }
 
     /// For a terminal.
@@ -119,6 +126,11 @@ impl Execution {
     /// A picture that stands by itself.
     pub(crate) fn svg(&self, title: &str) -> String {
         svg::draw(self, title)
+    }
+
+    /// A page that steps through it.
+    pub(crate) fn html(&self, about: About<'_>, sources: &mut Sources<'_>) -> String {
+        stepper::draw(self, about, sources)
     }
 
     /// The step where it shows that something is wrong.
@@ -145,6 +157,7 @@ fn say(
     let names = &words.names;
     let name = &names[step.object];
     let (mut ordering, mut broken) = (String::new(), None);
+    let (mut read, mut written) = (None, None);
     let mut orders = |orders: &record::Orders| {
         ordering.clone_from(&orders.used);
         if orders.used != orders.source {
@@ -155,6 +168,8 @@ fn say(
         Did::Atomic(operation) => {
             orders(&operation.orders);
             let layout = words.layouts.get(&step.object);
+            read = operation.read.map(|bits| value(bits, operation.word, layout, words));
+            written = operation.written.map(|bits| value(bits, operation.word, layout, words));
             (format!("{name}.{}", short(&operation.name)), values(operation, layout, words))
         }
         Did::Fence { orders: fence } => {
@@ -196,6 +211,8 @@ fn say(
         result,
         order: ordering,
         broken,
+        read,
+        written,
         reads: order.reads.clone(),
         woken_by: order.woken_by,
         aside,
@@ -222,13 +239,17 @@ fn list(threads: &[usize]) -> String {
     }
 }
 
-fn values(operation: &Operation, layout: Option<&source::Layout>, words: &Words<'_>) -> String {
-    let Words { points_to, names, .. } = words;
-    let value = |bits: u64| match (layout, points_to.get(&bits)) {
-        (Some(layout), _) if operation.word != WordType::Pointer => layout.name(bits),
-        (_, Some(&object)) => format!("&{}", names[object]),
+/// A value in words.
+fn value(bits: u64, word: WordType, layout: Option<&source::Layout>, words: &Words<'_>) -> String {
+    match (layout, words.points_to.get(&bits)) {
+        (Some(layout), _) if word != WordType::Pointer => layout.name(bits),
+        (_, Some(&object)) => format!("&{}", words.names[object]),
         _ => source::pointer(bits),
-    };
+    }
+}
+
+fn values(operation: &Operation, layout: Option<&source::Layout>, words: &Words<'_>) -> String {
+    let value = |bits| value(bits, operation.word, layout, words);
     match (operation.wanted, operation.read, operation.written) {
         (Some((expected, _)), Some(read), _) => format!("is {}, not {}", value(read), value(expected)),
         (_, Some(read), Some(written)) => format!("{} → {}", value(read), value(written)),

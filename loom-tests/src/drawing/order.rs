@@ -35,6 +35,13 @@ pub(super) enum Link {
     Unordered,
 }
 
+impl Order {
+    /// Of each thread, the steps with a number below this happened before.
+    pub(super) fn known(&self) -> &[usize] {
+        &self.clock
+    }
+}
+
 /// What was found out about one step.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Order {

@@ -2,10 +2,12 @@
 //!
 //! It is read, not compiled, and a name is given only where there is no doubt. Everything else stays a number.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
 use syn::{BinOp, Expr, Item, Lit, UnOp};
 
 use super::record::{FIRST_POINTER, WordType};
@@ -19,6 +21,17 @@ pub(super) struct Source {
     fields: BTreeSet<String>,
     /// The constants that stand beside `&`, `|` or `!` somewhere.
     bits: BTreeSet<String>,
+    functions: Vec<Function>,
+}
+
+/// A function, without the comments above it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Function {
+    /// `RawLock::lock_slow`.
+    pub(super) name: String,
+    /// From 1.
+    pub(super) first: u32,
+    pub(super) last: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -29,13 +42,14 @@ struct Const {
 }
 
 /// All files that were asked for.
-pub(super) struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     root: &'a Path,
     files: HashMap<String, Source>,
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(root: &'a Path) -> Sources<'a> {
+    /// Of the repository here.
+    pub(crate) fn new(root: &'a Path) -> Sources<'a> {
         Sources { root, files: HashMap::new() }
     }
 
@@ -63,10 +77,14 @@ impl Source {
             tokens: Vec::new(),
             fields: BTreeSet::new(),
             bits: BTreeSet::new(),
+            functions: Vec::new(),
         };
         if let Ok(file) = syn::parse_file(&source.text) {
             let mut known = HashMap::new();
             collect(&file.items, &mut known, &mut source);
+            let mut finder = Finder { owner: String::new(), found: Vec::new() };
+            finder.visit_file(&file);
+            source.functions = finder.found;
         }
         if let Ok(tokens) = source.text.parse::<TokenStream>() {
             beside_bit_operators(tokens, &mut source.bits);
@@ -97,6 +115,62 @@ impl Source {
             // A field without a name, as in `self.0`.
             before = before.strip_suffix(name)?.strip_suffix('.')?;
         }
+    }
+
+    /// How many lines there are.
+    pub(super) fn lines(&self) -> u32 {
+        u32::try_from(self.text.lines().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The line, from 1.
+    pub(super) fn line(&self, line: u32) -> Option<&str> {
+        self.text.lines().nth(line.checked_sub(1)? as usize)
+    }
+
+    /// Where this ordering stands in the call whose method is named here: the line, and the columns from 0. A
+    /// compare-and-exchange may have it twice.
+    pub(super) fn ordering(
+        &self,
+        line: u32,
+        column: u32,
+        name: &str,
+        last: bool,
+    ) -> Option<(u32, usize, usize)> {
+        let mut depth = 0;
+        let mut found = None;
+        let wanted = format!("Ordering::{name}");
+        for (index, text) in self.text.lines().enumerate().skip(line.checked_sub(1)? as usize).take(12) {
+            let number = u32::try_from(index + 1).ok()?;
+            let from = if number == line { column.checked_sub(1)? as usize } else { 0 };
+            for (at, c) in text.char_indices().skip(from) {
+                depth += match c {
+                    '(' => 1,
+                    ')' => -1,
+                    _ => 0,
+                };
+                let rest = text[at..].strip_prefix(&wanted);
+                let is_whole = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
+                if rest.is_some_and(is_whole) && (last || found.is_none()) {
+                    let column = text[..at].chars().count();
+                    found = Some((number, column, column + wanted.len()));
+                }
+                if c == ')' && depth == 0 {
+                    return found;
+                }
+            }
+        }
+        found
+    }
+
+    /// The innermost function round this line.
+    pub(super) fn function_at(&self, line: u32) -> Option<&Function> {
+        let round = self.functions.iter().filter(|function| (function.first..=function.last).contains(&line));
+        round.min_by_key(|function| function.last - function.first)
+    }
+
+    /// The functions of this name: there may be one for each of several types of a model.
+    pub(super) fn functions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Function> {
+        self.functions.iter().filter(move |function| function.name == name)
     }
 
     /// The fields that are atomics.
@@ -214,6 +288,61 @@ fn opening(text: &str, close: char) -> Option<usize> {
         }
     }
     None
+}
+
+/// Finds the functions.
+struct Finder {
+    /// The type whose `impl` this is.
+    owner: String,
+    found: Vec<Function>,
+}
+
+impl Finder {
+    fn note(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        let name = match self.owner.as_str() {
+            "" => signature.ident.to_string(),
+            owner => format!("{owner}::{}", signature.ident),
+        };
+        let line = |at: proc_macro2::LineColumn| u32::try_from(at.line).unwrap_or(0);
+        let (first, last) = (line(signature.span().start()), line(block.span().end()));
+        self.found.push(Function { name, first, last });
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder {
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let owner = match &*item.self_ty {
+            syn::Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+            _ => None,
+        };
+        let earlier = std::mem::replace(&mut self.owner, owner.unwrap_or_default());
+        syn::visit::visit_item_impl(self, item);
+        self.owner = earlier;
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.note(&item.sig, &item.block);
+        syn::visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.note(&item.sig, &item.block);
+        syn::visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
+        if let Some(block) = &item.default {
+            self.note(&item.sig, block);
+        }
+        syn::visit::visit_trait_item_fn(self, item);
+    }
+
+    /// `const_fn!` has a function in it.
+    fn visit_macro(&mut self, mac: &'ast syn::Macro) {
+        if let Ok(item) = syn::parse2::<syn::ImplItemFn>(mac.tokens.clone()) {
+            self.note(&item.sig, &item.block);
+        }
+    }
 }
 
 fn collect(items: &[Item], known: &mut HashMap<String, u64>, source: &mut Source) {
@@ -345,6 +474,50 @@ enum Kind {
 }
 
 impl Layout {
+    /// The value as a state: without the fields to hide, and with names for the counts, from 1 on; the last of them is for all above too.
+    pub(super) fn class(
+        &self,
+        value: u64,
+        hide: &[String],
+        counts: &BTreeMap<String, Vec<String>>,
+    ) -> String {
+        if self.fields.is_empty() {
+            // A word that is one number.
+            return match counts.get("") {
+                Some(names) if value > 0 => {
+                    let at = usize::try_from(value - 1).unwrap_or(usize::MAX).min(names.len() - 1);
+                    names[at].clone()
+                }
+                _ => self.name(value),
+            };
+        }
+        let mut parts = Vec::new();
+        for (index, field) in self.fields.iter().enumerate() {
+            let end = self.fields.get(index + 1).map_or(self.width, |next| next.low);
+            let count = (value & ones(end)) >> field.low;
+            match &field.kind {
+                Kind::Flag(name) if count & 1 == 1 && !hide.contains(name) => parts.push(name.clone()),
+                Kind::OneOf(mask, names) => {
+                    let name = names.iter().find(|(named, _)| *named == value & mask);
+                    parts.push(name.map_or_else(|| number(value & mask, 8), |(_, name)| name.clone()));
+                }
+                Kind::Count(name) if count > 0 && !hide.contains(name) => {
+                    let names = counts.get(name).map_or(&[][..], Vec::as_slice);
+                    let at =
+                        usize::try_from(count - 1).unwrap_or(usize::MAX).min(names.len().saturating_sub(1));
+                    let said = names.get(at).map_or_else(|| count.to_string(), String::clone);
+                    parts.push(if name.is_empty() { said } else { format!("{name} {said}") });
+                }
+                _ => {}
+            }
+        }
+        match (&self.zero, parts.is_empty()) {
+            (Some(zero), true) => zero.clone(),
+            (None, true) => "0".to_owned(),
+            _ => parts.join("|"),
+        }
+    }
+
     /// The value in words.
     pub(super) fn name(&self, value: u64) -> String {
         if let Some(name) = usize::try_from(value).ok().and_then(|value| self.values.get(value)) {

@@ -29,7 +29,9 @@ fn layout(text: &str, word: WordType) -> Layout {
 
 fn library(file: &str, word: WordType) -> Layout {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Sources::new(&package.join("..")).file(file).layout(word)
+    // These are tests of the library's package too.
+    let root = if package.join(file).exists() { package.to_owned() } else { package.join("..") };
+    Sources::new(&root).file(file).layout(word)
 }
 
 /// With the space that doesn't break.

@@ -335,7 +335,7 @@ fn text(out: &mut String, x: usize, y: usize, class: &str, words: &str) {
 }
 
 /// For the text and the attributes of XML. What XML can't say at all is left out.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

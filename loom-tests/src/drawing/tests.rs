@@ -38,7 +38,7 @@ fn execution(message: &str, steps: Vec<RecordedStep>) -> Execution {
     };
     let mut sources = Sources::new(Path::new("/nowhere"));
     sources.insert("src/lock/raw.rs", LOCK);
-    Execution::new(&recorded, &mut sources)
+    Execution::new(recorded, &mut sources)
 }
 
 fn race() -> Execution {
@@ -171,4 +171,43 @@ fn names_differ() {
     let mut names: Vec<String> = ["", "state", "state"].map(str::to_owned).to_vec();
     tell_apart(&mut names, &modules, &BTreeSet::from([1]));
     assert_eq!(names[1..], ["state B", "state"]);
+}
+
+fn declared(transitions: &str) -> states::Declared {
+    let text = format!(
+        "title = \"Lock\"\nfile = \"src/lock/raw.rs\"\nreceiver = \"state\"\nword = \"u8\"\n\
+         [[state]]\nname = \"free\"\nword = \"UNLOCKED\"\n[[state]]\nname = \"held\"\nword = \"LOCKED\"\n{transitions}"
+    );
+    toml::from_str(&text).expect("as it should be")
+}
+
+const TAKE: &str =
+    "[[transition]]\nfrom = \"free\"\nto = \"held\"\nby = [\"lock\"]\nwhy = \"a thread takes it\"\n";
+const FREE: &str =
+    "[[transition]]\nfrom = \"held\"\nto = \"free\"\nby = [\"unlock\"]\nwhy = \"and lets it go\"\n";
+
+#[test]
+fn what_is_said_of_a_word_and_what_was_seen_are_compared_both_ways() {
+    let mut sources = Sources::new(Path::new("/nowhere"));
+    sources.insert("src/lock/raw.rs", LOCK);
+    let both = declared(&format!("{TAKE}{FREE}"));
+    let seen = both.seen([("lock", 0, 1), ("unlock", 1, 0), ("lock", 0, 1)].into_iter(), &mut sources);
+    assert_eq!(both.complaints(&seen), Vec::<String>::new());
+    let complaints = declared(TAKE).complaints(&seen);
+    let [one] = &complaints[..] else { panic!("one transition is not said") };
+    assert!(one.contains("from LOCKED to UNLOCKED in unlock, and that is not said"), "{one}");
+    let seen = both.seen([("lock", 0, 1)].into_iter(), &mut sources);
+    let complaints = both.complaints(&seen);
+    let [one] = &complaints[..] else { panic!("one transition was not seen") };
+    assert!(one.contains("no model goes from LOCKED to UNLOCKED in unlock"), "{one}");
+    let seen = both.seen([("lock", 0, 1), ("other", 1, 0), ("unlock", 1, 0)].into_iter(), &mut sources);
+    assert_eq!(both.complaints(&seen).len(), 1, "another function makes it");
+}
+
+#[test]
+fn a_diagram_has_each_state_and_each_arrow() {
+    let svg = declared(&format!("{TAKE}{FREE}")).svg();
+    assert_eq!(svg.matches("class=\"box\"").count(), 2);
+    assert_eq!((svg.matches("class=\"down\"").count(), svg.matches("class=\"up\"").count()), (1, 1));
+    assert!(svg.contains("prefers-color-scheme:dark") && svg.contains("free → held: a thread takes it"));
 }

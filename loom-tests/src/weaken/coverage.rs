@@ -21,6 +21,16 @@ pub(crate) struct Reached {
     pub(crate) many: bool,
 }
 
+/// A write of the library that a model has made.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
 /// One model that holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Covers {
@@ -28,6 +38,7 @@ pub(crate) struct Covers {
     pub(crate) executions: usize,
     pub(crate) seconds: f64,
     pub(crate) reached: Vec<Reached>,
+    pub(crate) moved: Vec<Moved>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,13 +51,36 @@ struct File {
 /// How a child begins a line that says what it has reached.
 const LINE: &str = "reached ";
 
-/// What the models of this process have reached, for [`parse`] in another.
+/// How it begins one that says what it has written there.
+const MOVED: &str = "moved ";
+
+/// What the models of this process have reached and written, for [`parse`] and [`parse_moved`] in another.
 pub(crate) fn print() {
     for Covered { site, many, .. } in weaken::coverage() {
         if let Some(file) = plant::file_of_library(site.file) {
             println!("{LINE}{file}|{}|{}|{many}", site.line, site.column);
         }
     }
+    for weaken::Move { site, from, to } in weaken::moves() {
+        if let Some(file) = plant::file_of_library(site.file) {
+            println!("{MOVED}{file}|{}|{}|{from}|{to}", site.line, site.column);
+        }
+    }
+}
+
+/// What a child has written where.
+pub(crate) fn parse_moved(stdout: &str) -> Vec<Moved> {
+    let parsed = stdout.lines().filter_map(|line| {
+        let mut parts = line.strip_prefix(MOVED)?.split('|');
+        Some(Moved {
+            file: parts.next()?.to_owned(),
+            line: parts.next()?.parse().ok()?,
+            column: parts.next()?.parse().ok()?,
+            from: parts.next()?.parse().ok()?,
+            to: parts.next()?.parse().ok()?,
+        })
+    });
+    parsed.collect()
 }
 
 /// What a child has printed.
@@ -110,8 +144,8 @@ pub(crate) fn of_models(wanted: Option<&str>) -> Result<Vec<Covers>, Vec<&'stati
     let found = Mutex::new(Vec::new());
     let failed = Mutex::new(Vec::new());
     in_parallel(models, |model| match crate::in_a_child(model.name) {
-        Outcome::Passed { executions, seconds, reached } => {
-            let covers = Covers { model: model.name.to_owned(), executions, seconds, reached };
+        Outcome::Passed { executions, seconds, reached, moved } => {
+            let covers = Covers { model: model.name.to_owned(), executions, seconds, reached, moved };
             found.lock().expect("nobody panics with it").push(covers);
         }
         Outcome::Failed(_) | Outcome::Unknown(_) => {

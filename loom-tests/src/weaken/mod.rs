@@ -5,10 +5,12 @@
 //! tables in `docs/` ([`table`]).
 
 mod coverage;
+mod pages;
 mod pictures;
 mod plant;
 mod run;
 mod source;
+mod states;
 mod table;
 
 use std::collections::BTreeMap;
@@ -18,9 +20,10 @@ use std::time::Duration;
 use clap::Parser;
 
 pub(crate) use coverage::{
-    Covers, Reached, keep as keep_coverage, parse as parse_coverage, print as print_coverage,
+    Covers, Moved, Reached, keep as keep_coverage, parse as parse_coverage, parse_moved,
+    print as print_coverage,
 };
-pub(crate) use plant::plant;
+pub(crate) use plant::{plant, root};
 pub(crate) use raddle::primitives::model::weaken::start_coverage;
 
 use crate::drawing;
@@ -55,9 +58,13 @@ struct Options {
     /// Only compares the sites in the source with those that the models reach.
     #[arg(long)]
     coverage: bool,
-    /// Only writes docs/orderings.md anew from what is known, and draws the pictures that docs/orderings.toml lists.
+    /// Only writes docs/orderings.md anew from what is known, records the executions that are missing or whose source has changed, and draws
+    /// the pictures that docs/orderings.toml lists.
     #[arg(long)]
     write: bool,
+    /// Only writes what the models make of the words to docs/states/, after a run of all models, and draws the diagrams.
+    #[arg(long)]
+    states: bool,
     /// Writes nothing to docs/.
     #[arg(long)]
     dry: bool,
@@ -67,6 +74,12 @@ struct Options {
     /// Draws the failing execution of the (last) mutant into this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<std::path::PathBuf>,
+    /// Writes a page that steps through the failing execution of the (last) mutant into this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<std::path::PathBuf>,
+    /// Only writes a picture and a page for each execution in docs/executions/ into this folder, and a list of them. Runs no model.
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<std::path::PathBuf>,
     /// Only mutants of this kind: `Relaxed`, `wakes nobody`, ...
     #[arg(long, value_name = "TEXT")]
     weaker: Option<String>,
@@ -110,7 +123,12 @@ fn command(options: &Options) -> Result<bool, String> {
     if options.write {
         return write(&ground);
     }
-    if (options.show || options.svg.is_some()) && options.site.is_some() {
+    if let Some(folder) = &options.pages {
+        let count = pages::write(plant::root(), &ground.reasons, folder)?;
+        println!("{count} pages: {}", folder.join("index.html").display());
+        return Ok(true);
+    }
+    if options.is_for_looking() && options.site.is_some() {
         let plans = known_plans(&ground, options)?;
         if !plans.is_empty() {
             return run::run(ground, plans, options, 0);
@@ -119,6 +137,10 @@ fn command(options: &Options) -> Result<bool, String> {
     let models = options.models.as_deref();
     let mut covers = coverage::of_models(models)
         .map_err(|failed| format!("these models fail as the source stands: {}", failed.join(", ")))?;
+    if options.states {
+        states::keep(&ground, &covers)?;
+        return Ok(states::draw()? == 0);
+    }
     // (Some models alone say nothing of that.)
     let unreached = if models.is_some() { 0 } else { compare(&ground, &covers) } + unread.len();
     covers.retain(|covers| coverage::is_wanted(models, &covers.model));
@@ -129,7 +151,12 @@ fn command(options: &Options) -> Result<bool, String> {
     if options.list || options.coverage {
         return Ok(unreached == 0);
     }
-    run::run(ground, plans, options, unreached)
+    let stale = if options.recheck && models.is_none() { states::compare(&ground, &covers)? } else { 0 };
+    let is_whole = models.is_none() && options.site.is_none() && options.file.is_none();
+    if is_whole && !(options.recheck || options.dry || options.is_for_looking()) {
+        states::keep(&ground, &covers)?;
+    }
+    run::run(ground, plans, options, unreached + stale)
 }
 
 /// One mutant, and who may notice it.
@@ -308,10 +335,16 @@ fn write(ground: &Ground) -> Result<bool, String> {
         println!("{complaint}");
     }
     println!("{}: {score:?}", table::TABLE);
-    Ok(pictures::draw(ground) == 0 && complaints.is_empty())
+    let wrong = pictures::draw(ground) + states::draw()?;
+    Ok(wrong == 0 && complaints.is_empty())
 }
 
 impl Options {
+    /// Whether somebody only wants to see what fails.
+    fn is_for_looking(&self) -> bool {
+        self.show || self.svg.is_some() || self.html.is_some()
+    }
+
     fn limit(&self) -> Duration {
         Duration::from_secs(self.limit)
     }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::plant::Mutant;
 use super::table::{self, Verdict};
-use super::{Ground, Options, Plan, plant};
+use super::{Ground, Options, Plan, pictures, plant};
+use crate::drawing::store::Stored;
+use crate::drawing::{About, Execution, Sources};
 use crate::runner::{Child, Outcome, in_parallel};
 use crate::{DEADLOCK, RACE, drawing};
 
@@ -56,7 +58,7 @@ fn execution(output: &str) -> Option<usize> {
 }
 
 /// Runs the models, those in `first` before the others, until one fails.
-fn judge(plan: &Plan, first: Option<&str>, limit: Duration, record: Option<&Path>) -> Judgement {
+fn judge(plan: &Plan, first: Option<&str>, limit: Duration, record: &Path) -> Judgement {
     let begin = Instant::now();
     let spelled = plan.mutant.spell();
     let mut models: Vec<&str> = plan.models.iter().map(|(_, name)| name.as_str()).collect();
@@ -69,7 +71,7 @@ fn judge(plan: &Plan, first: Option<&str>, limit: Duration, record: Option<&Path
                 format!("{done} of {} models have not noticed it in {} s", models.len(), limit.as_secs());
             return Judgement::Inconclusive { why };
         }
-        match (Child { model, plant: Some(&spelled), limit: Some(left), record }).run() {
+        match (Child { model, plant: Some(&spelled), limit: Some(left), record: Some(record) }).run() {
             Outcome::Failed(output) => {
                 return Judgement::Killed {
                     model: (*model).to_owned(),
@@ -101,6 +103,8 @@ struct Count {
 struct Finding {
     verdict: Verdict,
     text: String,
+    /// The execution that failed.
+    execution: Option<Stored>,
     /// Whether it is something to put right.
     is_wrong: bool,
 }
@@ -136,7 +140,8 @@ impl Count {
                 rest = format!("({why})");
             }
         }
-        Finding { verdict, text: format!("{what:12} {}  {rest}", mutant.name()), is_wrong }
+        let text = format!("{what:12} {}  {rest}", mutant.name());
+        Finding { verdict, text, execution: None, is_wrong }
     }
 }
 
@@ -161,28 +166,34 @@ pub(super) fn run(
         let named = ground.verdicts.get(&(mutant.site.key(), mutant.weaker.clone()));
         let named = named.and_then(|verdict| verdict.model.as_deref()).filter(|_| options.recheck);
         let recording = folder.path().join(format!("{number}.json"));
-        let record = (options.show || options.svg.is_some()).then_some(recording.as_path());
-        let judgement = judge(&plan, named, options.limit(), record);
+        let judgement = judge(&plan, named, options.limit(), &recording);
         let mut counts = counts.lock().expect("nobody panics with it");
         let count = counts.entry(mutant.site.file.clone()).or_default();
-        let finding = count.find(mutant, judgement, named, is_excused(mutant));
+        let mut finding = count.find(mutant, judgement, named, is_excused(mutant));
         println!("{}", finding.text);
-        if let (Some(record), Some(_)) = (record, &finding.verdict.model) {
-            show(record, mutant, options);
+        if let Some(model) = &finding.verdict.model {
+            match pictures::stored("execution", mutant, model, &recording) {
+                Ok(stored) => {
+                    show(&stored, options);
+                    finding.execution = Some(stored);
+                }
+                Err(message) => println!("{message}"),
+            }
         }
         drop(counts);
         found.lock().expect("nobody panics with it").push(finding);
     });
     let found = found.into_inner().expect("nobody panics with it");
     let mut wrong = unreached + found.iter().filter(|finding| finding.is_wrong).count();
+    let fresh: Vec<Stored> = found.iter().filter_map(|finding| finding.execution.clone()).collect();
     if options.recheck {
-        wrong += super::pictures::compare(&ground);
+        wrong += pictures::compare(&ground, &fresh);
     }
     print_counts(&counts.into_inner().expect("nobody panics with it"), begin);
-    let is_for_looking = options.show || options.svg.is_some();
-    if !(options.recheck || options.dry || options.models.is_some() || is_for_looking) {
+    if !(options.recheck || options.dry || options.models.is_some() || options.is_for_looking()) {
         let verdicts = found.into_iter().map(|finding| finding.verdict).collect();
         keep(&mut ground, verdicts).map_err(|error| format!("{}: {error}", table::VERDICTS))?;
+        pictures::keep(&ground, &fresh)?;
         // (What it complains of is counted already, or not of this run.)
         super::write(&ground)?;
     }
@@ -227,9 +238,13 @@ fn print_counts(counts: &BTreeMap<String, Count>, begin: Instant) {
 }
 
 /// Prints the execution that failed, and draws it if that is wanted.
-fn show(record: &Path, mutant: &Mutant, options: &Options) {
-    let execution = match drawing::read(record) {
-        Ok(execution) => execution,
+fn show(stored: &Stored, options: &Options) {
+    if !options.is_for_looking() {
+        return;
+    }
+    let mut sources = Sources::new(plant::root());
+    let execution = match stored.recorded(&mut sources) {
+        Ok(recorded) => Execution::new(recorded, &mut sources),
         Err(message) => return println!("{message}"),
     };
     if options.show {
@@ -237,9 +252,17 @@ fn show(record: &Path, mutant: &Mutant, options: &Options) {
         let colour = std::io::IsTerminal::is_terminal(&std::io::stdout());
         println!("{}", execution.text(drawing::Options { width, colour, all: false }));
     }
-    if let Some(path) = &options.svg
-        && let Err(error) = std::fs::write(path, execution.svg(&mutant.title()))
-    {
-        println!("{}: {error}", path.display());
+    let write = |path: &Path, text: &str| {
+        if let Err(error) = std::fs::write(path, text) {
+            println!("{}: {error}", path.display());
+        }
+    };
+    if let Some(path) = &options.svg {
+        write(path, &execution.svg(&stored.title));
+    }
+    if let Some(path) = &options.html {
+        let Stored { name, site, weaker, model, title, .. } = stored;
+        let about = About { page: name, title, site, weaker, model, sentence: None };
+        write(path, &execution.html(about, &mut sources));
     }
 }

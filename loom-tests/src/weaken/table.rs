@@ -112,6 +112,11 @@ impl Reasons {
         Some(row.why.trim())
     }
 
+    /// The pictures of this mutant: there may be one of each of several models.
+    pub fn pictures_of(&self, site: &str, weaker: &str) -> impl Iterator<Item = &Picture> {
+        self.picture.iter().filter(move |picture| picture.site == site && picture.weaker == weaker)
+    }
+
     /// Why no model reaches this site, if it is said.
     pub fn why_unreached(&self, site: &str) -> Option<&str> {
         Some(self.unreached.iter().find(|row| row.site == site)?.why.trim())

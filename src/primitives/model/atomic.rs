@@ -80,6 +80,14 @@ fn record<V: Value>(
     recorder::step(object, location, what, orders.used != orders.source);
 }
 
+/// A value in the list of moves: addresses differ from run to run, so of a pointer only whether it is one.
+fn shown<V: Value>(value: V) -> u64 {
+    match V::WORD {
+        recorder::Word::Pointer => u64::from(value.bits() != 0),
+        _ => value.bits(),
+    }
+}
+
 macro_rules! model_atomic {
     ($(#[$meta:meta])* $Name:ident $(<$T:ident>)?, $inner:ty, $value:ty, $no_such_value:expr) => {
         $(#[$meta])*
@@ -88,6 +96,8 @@ macro_rules! model_atomic {
             marker: Condvar,
             /// The keys whose queue locks the last write was made under.
             written_under: [atomic::AtomicUsize; 2],
+            /// What the last write left, for who asks which values become which.
+            newest: atomic::AtomicU64,
         }
 
         impl $(<$T>)? $Name $(<$T>)? {
@@ -98,6 +108,7 @@ macro_rules! model_atomic {
                     inner: <$inner>::new(value),
                     marker: Condvar::new(),
                     written_under: Default::default(),
+                    newest: atomic::AtomicU64::new(shown(value)),
                 }
             }
 
@@ -127,7 +138,7 @@ macro_rules! model_atomic {
                 let location = Location::caller();
                 let orders = weaken::order(location, Operation::Store(order), order);
                 self.inner.store(value, orders.used);
-                self.written();
+                self.written(location, value);
                 let seen = Seen { read: None, written: Some(value), wanted: None, latest: false };
                 record(self.address(), location, "store", orders, seen);
             }
@@ -138,7 +149,7 @@ macro_rules! model_atomic {
                 let location = Location::caller();
                 let orders = weaken::order(location, Operation::Rmw("swap", order), order);
                 let prev = self.inner.swap(value, orders.used);
-                self.written();
+                self.written(location, value);
                 record(self.address(), location, "swap", orders, Seen::rmw(prev, value));
                 prev
             }
@@ -167,7 +178,7 @@ macro_rules! model_atomic {
                 let result = self.inner.compare_exchange(expected, next, success.used, failure.used);
                 let (orders, seen) = match result {
                     Ok(read) => {
-                        self.written();
+                        self.written(location, next);
                         (success, Seen::rmw(read, next))
                     }
                     Err(read) => {
@@ -195,8 +206,10 @@ macro_rules! model_atomic {
                 self.compare_exchange(expected, next, success, failure)
             }
 
-            /// Notes which queue locks the write that was just made was made under.
-            fn written(&self) {
+            /// Notes the write that was just made, and which queue locks it was made under.
+            fn written(&self, location: &'static Location<'static>, value: $value) {
+                let prev = self.newest.swap(shown(value), Ordering::Relaxed);
+                weaken::moved(location, prev, shown(value));
                 for (place, key) in self.written_under.iter().zip(parking::locked()) {
                     place.store(key, Ordering::Relaxed);
                 }
@@ -248,7 +261,7 @@ macro_rules! model_integer {
                 let location = Location::caller();
                 let orders = weaken::order(location, Operation::Store(order), order);
                 self.inner.swap(value, orders.used);
-                self.written();
+                self.written(location, value);
                 let seen = Seen { read: None, written: Some(value), wanted: None, latest: false };
                 record(self.address(), location, "overwrite", orders, seen);
             }
@@ -268,8 +281,9 @@ macro_rules! model_integer {
             let location = Location::caller();
             let orders = weaken::order(location, Operation::Rmw(stringify!($name), order), order);
             let $prev = self.inner.$name($value, orders.used);
-            self.written();
-            record(self.address(), location, stringify!($name), orders, Seen::rmw($prev, $next));
+            let next = $next;
+            self.written(location, next);
+            record(self.address(), location, stringify!($name), orders, Seen::rmw($prev, next));
             $prev
         }
     };

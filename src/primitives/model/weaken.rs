@@ -66,6 +66,7 @@ struct State {
     /// Whether the planted site was reached since it was planted.
     reached: bool,
     coverage: Option<Reached>,
+    moves: Moves,
 }
 
 /// A site that was reached.
@@ -83,7 +84,21 @@ pub struct Covered {
 type Reached =
     HashMap<usize, (&'static Location<'static>, Operation, bool), BuildHasherDefault<AddressHasher>>;
 
-/// One multiplication: addresses are no secret, and nobody chooses them to collide.
+/// A write of an atomic, by its place: the value before, and the value after.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Move {
+    /// Where.
+    pub site: Site,
+    /// The newest value before the write. Of a pointer: whether it was one.
+    pub from: u64,
+    /// The value written.
+    pub to: u64,
+}
+
+/// The writes, by the address of the place.
+type Moves = HashMap<(usize, u64, u64), &'static Location<'static>, BuildHasherDefault<AddressHasher>>;
+
+/// A few multiplications: addresses and words are no secret, and nobody chooses them to collide.
 #[derive(Default)]
 struct AddressHasher(u64);
 
@@ -97,7 +112,11 @@ impl Hasher for AddressHasher {
     }
 
     fn write_usize(&mut self, address: usize) {
-        self.0 = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        self.write_u64(address as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }
 
@@ -107,7 +126,12 @@ fn address(location: &'static Location<'static>) -> usize {
 
 thread_local! {
     // One model is one OS thread, so this is one model's.
-    static STATE: RefCell<State> = const { RefCell::new(State { planted: None, reached: false, coverage: None }) };
+    static STATE: RefCell<State> = const { RefCell::new(State {
+        planted: None,
+        reached: false,
+        coverage: None,
+        moves: Moves::with_hasher(BuildHasherDefault::new()),
+    }) };
 }
 
 /// Plants `fault` at `site` for all that this OS thread models from now on, in place of any planted before.
@@ -126,9 +150,12 @@ pub fn unplant() -> bool {
     })
 }
 
-/// Begins to note which sites are reached.
+/// Begins to note which sites are reached, and what is written there.
 pub fn start_coverage() {
-    STATE.with_borrow_mut(|state| state.coverage = Some(Reached::default()));
+    STATE.with_borrow_mut(|state| {
+        state.coverage = Some(Reached::default());
+        state.moves.clear();
+    });
 }
 
 /// The sites reached since [`start_coverage`], in order.
@@ -142,6 +169,28 @@ pub fn coverage() -> Vec<Covered> {
         }
         sites.into_values().collect()
     })
+}
+
+/// The writes since [`start_coverage`] of which no two are alike, in order.
+pub fn moves() -> Vec<Move> {
+    STATE.with_borrow(|state| {
+        let made =
+            state.moves.iter().map(|(&(_, from, to), &location)| Move { site: location.into(), from, to });
+        let mut made: Vec<Move> = made.collect();
+        made.sort_unstable();
+        // One site can have more than one `Location`.
+        made.dedup();
+        made
+    })
+}
+
+/// Notes that a write here made `to` of `from`, if such is to be noted.
+pub(super) fn moved(location: &'static Location<'static>, from: u64, to: u64) {
+    STATE.with_borrow_mut(|state| {
+        if state.coverage.is_some() {
+            state.moves.entry((address(location), from, to)).or_insert(location);
+        }
+    });
 }
 
 /// Notes that the call here woke or moved more than one thread.
