@@ -64,14 +64,19 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
             _ => None,
         })
         .collect();
-    // Also those of types: by their names alone.
+    // Also those of types, as they are called: `Type::name(...)`, and `.name(...)` by the name alone. A model that is called `add` is not
+    // what `latch.add()` calls.
     let mut blocks: HashMap<String, &syn::Block> =
         functions.iter().map(|(name, function)| (name.clone(), &*function.block)).collect();
     for item in &file.items {
         let syn::Item::Impl(item) = item else { continue };
+        let syn::Type::Path(of) = &*item.self_ty else { continue };
+        let of = of.path.segments.last().map_or_else(String::new, |segment| segment.ident.to_string());
         for item in &item.items {
             if let syn::ImplItem::Fn(function) = item {
-                blocks.entry(function.sig.ident.to_string()).or_insert(&function.block);
+                let name = &function.sig.ident;
+                blocks.insert(format!("{of}::{name}"), &function.block);
+                blocks.entry(format!(".{name}")).or_insert(&function.block);
             }
         }
     }
@@ -155,6 +160,13 @@ fn path_of(expr: &syn::Expr) -> Option<String> {
     }
 }
 
+/// The last two names of a path.
+fn called_path(expr: &syn::Expr) -> Option<String> {
+    let syn::Expr::Path(path) = expr else { return None };
+    let names: Vec<String> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    Some(names[names.len().saturating_sub(2)..].join("::"))
+}
+
 /// How many threads a block starts, if one can see that.
 fn started(
     block: &syn::Block,
@@ -198,7 +210,7 @@ impl Count<'_> {
     /// What a function of the file does.
     fn called(&mut self, name: &str) {
         if let Some(block) = self.functions.get(name) {
-            // A name that is being looked into already is another type's function, such as `new`.
+            // Another type's function of the same name, or itself.
             if self.within.iter().any(|other| other == name) {
                 return;
             }
@@ -237,7 +249,7 @@ impl<'ast> Visit<'ast> for Count<'_> {
         if name == "spawn" {
             self.threads += 1;
         } else {
-            self.called(&name);
+            self.called(&called_path(&call.func).unwrap_or_default());
         }
         syn::visit::visit_expr_call(self, call);
     }
@@ -248,7 +260,7 @@ impl<'ast> Visit<'ast> for Count<'_> {
             let times = self.length(&call.receiver);
             self.repeated(times, |count| call.args.iter().for_each(|arg| count.visit_expr(arg)));
         } else {
-            self.called(&call.method.to_string());
+            self.called(&format!(".{}", call.method));
             syn::visit::visit_expr_method_call(self, call);
         }
     }

@@ -141,7 +141,8 @@ pub fn state(repository: &Repository, up: &str, file: &str, name: &str) -> Resul
         let mut as_bits = String::new();
         if let Some(value) = value(expr, &known, ty) {
             known.insert(item.path.clone(), value);
-            if !(is_literal && written.starts_with("0b")) && !item.path.ends_with("_SHIFT") {
+            let is_plain = is_literal && written.starts_with("0b") || item.path.ends_with("_SHIFT");
+            if !is_plain {
                 as_bits = code(&shown(value));
             }
         }

@@ -188,7 +188,7 @@ fn links_are_checked_and_their_lines_kept() {
             "docs/page.md:3: `#nothing`: docs/page.md has no heading #nothing",
             "docs/page.md:3: `../src/no.rs`: there is no src/no.rs",
             "docs/page.md:4: `../src/lib.rs#L3`: lines move; say what is meant behind it, as in [text](src/lib.rs \"RawLock::lock\")",
-            "docs/page.md:4: `../src/lib.rs#L999`: src/lib.rs has 59 lines",
+            "docs/page.md:4: `../src/lib.rs#L999`: src/lib.rs has 57 lines",
             "docs/page.md:4: `no.html`: there is no docs/no.html",
         ]
     );
