@@ -18,7 +18,7 @@
 //! lock          0,0,0 -> 0,0,1    or -> 0,1,1 by a woken waiter that knows of others behind it
 //! about to park ?,?,1 -> ?,1,1    or -> 1,1,1 by a waiter that is starving
 //! unlock        0,0,1 -> 0,0,0    wakes nobody
-//!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left)
+//!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left), or a few that a condition has moved here
 //!               1,1,1 -> h,p,1    under the queue lock: now it is a starving waiter's
 //!                     -> 0,0,0    if none is left; then wakes one of the others
 //! ```
@@ -28,7 +28,7 @@
 //! 1. LOCKED is set exactly while somebody holds the lock, or it is on its way to a waiter by hand-off.
 //! 2. **No waiter is forgotten.** While a thread is in the queue, one of these holds: PARKED is set; or an unlock
 //!    has cleared it and is about to unpark; or a woken waiter carries the token `MORE` and has not yet written
-//!    the word. That waiter either takes the lock together with PARKED, or sets PARKED before it parks again.
+//!    the word (each of several, if several were woken). That waiter either takes the lock together with PARKED, or sets PARKED before it parks again.
 //!    So unlock may clear PARKED without looking at the queue, and reads and writes nothing of the lock after its release.
 //! 3. PARKED and HANDOFF may be stale: set with nobody in the queue, after a timeout. It costs the next unlock a
 //!    look at the queue. The other way round, (2) is not negotiable.
@@ -47,6 +47,7 @@
 
 use core::cell::Cell;
 use core::fmt;
+use core::ptr;
 use core::time::Duration;
 
 use crate::deadline::Deadline;
@@ -69,9 +70,52 @@ pub(crate) const MORE: UnparkToken = UnparkToken(1);
 /// Told to a woken waiter: the lock is yours.
 pub(crate) const HANDED_OFF: UnparkToken = UnparkToken(2);
 
-/// Said by a waiter that has not been passed over for long (every waiter of a `Condition` says this too).
-pub(crate) const PATIENT: ParkToken = ParkToken(0);
+/// Said by a waiter that has not been passed over for long. (One that came by way of a `Condition` says where its [`WakeHint`] is.)
+const PATIENT: ParkToken = ParkToken(0);
 const STARVING: ParkToken = ParkToken(1);
+
+/// So many waiters of a condition that were moved to the queue are woken by one release, if they are next. Waking takes longer than a short
+/// section, so one by one is a chain of wake-ups. A bound, since those who find the lock taken have been woken for nothing.
+const MOVED_AT_ONCE: usize = 4;
+
+/// What a waiter of a condition looks at before it sleeps. Its address is the token by which it parks, in whichever queue it is.
+///
+/// A hint that it was woken, and no more: a thread that misses it sleeps, or finds that it need not.
+pub(crate) struct WakeHint(AtomicU8);
+
+impl WakeHint {
+    pub(crate) fn new() -> WakeHint {
+        WakeHint(AtomicU8::new(0))
+    }
+
+    pub(crate) fn token(&self) -> ParkToken {
+        ParkToken((&raw const self.0).expose_provenance())
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        // Relaxed: what a woken thread has to see it sees by axiom 3.
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    fn is_token(token: ParkToken) -> bool {
+        // No address: 0 and 1 are taken.
+        token != PATIENT && token != STARVING
+    }
+
+    /// Tells a thread that is being taken from a queue, if it may look.
+    ///
+    /// # Safety
+    ///
+    /// The caller is a filter, which was shown this token: so the thread is in the queue of a lock or of a condition, and cannot leave meanwhile.
+    pub(crate) unsafe fn give(token: ParkToken) {
+        if WakeHint::is_token(token) {
+            // SAFETY: it came from `token`, and the thread whose stack it is on is in the queue, as the caller promises.
+            let hint = unsafe { &*ptr::with_exposed_provenance::<AtomicU8>(token.0) };
+            // Relaxed: see `is_given`.
+            hint.store(1, Ordering::Relaxed);
+        }
+    }
+}
 
 const fn is_locked(state: u8) -> bool {
     state & LOCKED != 0
@@ -372,7 +416,7 @@ impl RawLock {
             }
         }
         if has_waiters(state) {
-            Self::wake_one(key);
+            Self::wake_next(key);
         }
         Ok(())
     }
@@ -396,6 +440,8 @@ impl RawLock {
             }
             if wanted(token) {
                 picked.set(true);
+                // SAFETY: this is a filter.
+                unsafe { WakeHint::give(token) };
                 FilterOp::Unpark
             } else {
                 FilterOp::Skip
@@ -437,17 +483,28 @@ impl RawLock {
             return Err(NotLocked);
         }
         if result.unparked == 0 && result.have_more {
-            Self::wake_one(key);
+            Self::wake_next(key);
         }
         Ok(())
     }
 
     /// After a release that has cleared PARKED. The lock may be another's by now: only its address is used.
-    fn wake_one(key: usize) {
+    fn wake_next(key: usize) {
+        let room = Cell::new(MOVED_AT_ONCE);
+        let filter = |token| {
+            let takes = if WakeHint::is_token(token) { 1 } else { MOVED_AT_ONCE };
+            if room.get() < takes {
+                return FilterOp::Stop;
+            }
+            room.set(room.get() - takes);
+            // SAFETY: this is a filter.
+            unsafe { WakeHint::give(token) };
+            FilterOp::Unpark
+        };
         let callback = |result: Unparked| wake_token(result.have_more);
         // SAFETY: the key is the address of our own state word, which the caller's borrow keeps ours until we return. The
-        // callback only picks a token.
-        unsafe { parking::unpark_one(key, callback) };
+        // filter writes a hint, and the callback only picks a token.
+        unsafe { parking::unpark_filter(key, filter, callback) };
     }
 }
 
