@@ -42,10 +42,10 @@ use core::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{NotLocked, NotOwner};
-use crate::lock::raw::{self, RawLock, WakeHint};
+use crate::lock::raw::{self, RawLock};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::primitives::const_fn;
-use crate::primitives::parking::{self, FilterOp, ParkResult, RequeueOp, Unparked};
+use crate::primitives::parking::{self, FilterOp, ParkResult, RequeueOp, Unparked, WakeHint};
 use crate::primitives::thread;
 use crate::primitives::time::Instant;
 use crate::rlock::raw::RawRLock;
@@ -388,13 +388,13 @@ impl RawCondition {
     }
 }
 
-/// For a thread that waits alone: its partner is often about to answer.
-const LONG_LOOK: Polling = Polling { looks: 30, pauses: 2, yields: 7 };
+/// How often a thread that waits alone offers the processor.
+const YIELDS: u32 = 7;
 
 /// Looks for a moment whether it was woken. It gives the processor away sooner if others were waiting before it: they may be many.
 fn look(hint: &WakeHint, is_first: bool) {
     if is_first {
-        Poll::new(LONG_LOOK).until(|| hint.is_given());
+        Poll::new(Polling::for_a_partner(YIELDS)).until(|| hint.is_given());
     } else {
         let mut spin = Spin::new();
         while !hint.is_given() && spin.spin() {}

@@ -38,7 +38,7 @@
 //!
 //! Handing the lock over at each unlock would cost a context switch per critical section. So unlock frees it,
 //! and whoever is awake may take it, past the queue. A waiter that is woken, finds the lock taken and has been
-//! parking for a millisecond is *starving*: it parks with a token that says so and with HANDOFF set, and the next
+//! parking for half a millisecond is *starving*: it parks with a token that says so and with HANDOFF set, and the next
 //! unlock keeps LOCKED set and hands the lock to the first starving waiter in the queue. A newcomer can't barge
 //! past that.
 //!
@@ -47,14 +47,13 @@
 
 use core::cell::Cell;
 use core::fmt;
-use core::ptr;
 use core::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::NotLocked;
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::const_fn;
-use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked};
+use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked, WakeHint};
 use crate::primitives::time::{Instant, Patience};
 use crate::spin::Spin;
 
@@ -78,42 +77,21 @@ const STARVING: ParkToken = ParkToken(1);
 /// section, so one by one is a chain of wake-ups. A bound, since those who find the lock taken have been woken for nothing.
 const MOVED_AT_ONCE: usize = 4;
 
-/// What a waiter of a condition looks at before it sleeps. Its address is the token by which it parks, in whichever queue it is.
+/// Whether this is said by one who came by way of a condition: it is the address of its [`WakeHint`] then.
+fn is_moved(token: ParkToken) -> bool {
+    // No address: 0 and 1 are taken.
+    token != PATIENT && token != STARVING
+}
+
+/// Gives a waiter that is being woken its hint, if it has one.
 ///
-/// A hint that it was woken, and no more: a thread that misses it sleeps, or finds that it need not.
-pub(crate) struct WakeHint(AtomicU8);
-
-impl WakeHint {
-    pub(crate) fn new() -> WakeHint {
-        WakeHint(AtomicU8::new(0))
-    }
-
-    pub(crate) fn token(&self) -> ParkToken {
-        ParkToken((&raw const self.0).expose_provenance())
-    }
-
-    pub(crate) fn is_given(&self) -> bool {
-        // Relaxed: what a woken thread has to see it sees by axiom 3.
-        self.0.load(Ordering::Relaxed) != 0
-    }
-
-    fn is_token(token: ParkToken) -> bool {
-        // No address: 0 and 1 are taken.
-        token != PATIENT && token != STARVING
-    }
-
-    /// Tells a thread that is being taken from a queue, if it may look.
-    ///
-    /// # Safety
-    ///
-    /// The caller is a filter, which was shown this token: so the thread is in the queue of a lock or of a condition, and cannot leave meanwhile.
-    pub(crate) unsafe fn give(token: ParkToken) {
-        if WakeHint::is_token(token) {
-            // SAFETY: it came from `token`, and the thread whose stack it is on is in the queue, as the caller promises.
-            let hint = unsafe { &*ptr::with_exposed_provenance::<AtomicU8>(token.0) };
-            // Relaxed: see `is_given`.
-            hint.store(1, Ordering::Relaxed);
-        }
+/// # Safety
+///
+/// The caller is a filter on the queue of a lock, which was shown this token.
+unsafe fn give_hint(token: ParkToken) {
+    if is_moved(token) {
+        // SAFETY: only the waiters of conditions park by such tokens, and this one is in the queue, as the caller promises.
+        unsafe { WakeHint::give(token) };
     }
 }
 
@@ -363,7 +341,7 @@ impl RawLock {
                 }
             }
 
-            let patience = patience.get_or_insert_with(Patience::start);
+            let patience = patience.get_or_insert_with(Patience::start_short);
             let token = if wants_handoff(marks) { STARVING } else { PATIENT };
             // The marks may have gone since we set them: an unlock cleared them and perhaps looked at the queue
             // before we were in it. Then nobody would wake us (models: lock_two_threads_twice).
@@ -441,7 +419,7 @@ impl RawLock {
             if wanted(token) {
                 picked.set(true);
                 // SAFETY: this is a filter.
-                unsafe { WakeHint::give(token) };
+                unsafe { give_hint(token) };
                 FilterOp::Unpark
             } else {
                 FilterOp::Skip
@@ -492,13 +470,13 @@ impl RawLock {
     fn wake_next(key: usize) {
         let room = Cell::new(MOVED_AT_ONCE);
         let filter = |token| {
-            let takes = if WakeHint::is_token(token) { 1 } else { MOVED_AT_ONCE };
+            let takes = if is_moved(token) { 1 } else { MOVED_AT_ONCE };
             if room.get() < takes {
                 return FilterOp::Stop;
             }
             room.set(room.get() - takes);
             // SAFETY: this is a filter.
-            unsafe { WakeHint::give(token) };
+            unsafe { give_hint(token) };
             FilterOp::Unpark
         };
         let callback = |result: Unparked| wake_token(result.have_more);
