@@ -33,6 +33,11 @@ impl Spin {
         Spin { step: 0, busy_steps: BUSY_STEPS - 1 }
     }
 
+    /// For one of more threads than there are processors, all of which have to run before it may go on.
+    pub(crate) const fn crowded() -> Spin {
+        Spin { step: 0, busy_steps: 0 }
+    }
+
     /// Takes a step, or says false: it is time to park.
     pub(crate) fn spin(&mut self) -> bool {
         if self.step == thread::spin_steps(self.busy_steps + YIELDS) {
@@ -67,6 +72,12 @@ pub(crate) struct Polling {
 impl Polling {
     /// How often the processor is offered, as a rule.
     pub(crate) const YIELDS: u32 = 10;
+
+    /// For a thread that waits for one other, which is mostly about to answer. At even distances: looks that come ever later, or only with each yield, keep two threads in
+    /// whatever step they fell into, be it the slow one.
+    pub(crate) const fn for_a_partner(yields: u32) -> Polling {
+        Polling { looks: 30, pauses: 2, yields }
+    }
 }
 
 /// One thread's polling in one call.
@@ -82,7 +93,7 @@ impl Poll {
     }
 
     /// Looks until `is_ready`, or says false: it is time to park.
-    pub(crate) fn until(&mut self, is_ready: impl Fn() -> bool) -> bool {
+    pub(crate) fn until(&mut self, is_ready: impl FnMut() -> bool) -> bool {
         let looks = self.polling.looks;
         self.go_on(looks, is_ready, || 0).is_some()
     }
@@ -107,7 +118,12 @@ impl Poll {
         found.is_some()
     }
 
-    fn go_on(&mut self, looks: u32, is_ready: impl Fn() -> bool, steps: impl Fn() -> u64) -> Option<Found> {
+    fn go_on(
+        &mut self,
+        looks: u32,
+        mut is_ready: impl FnMut() -> bool,
+        steps: impl Fn() -> u64,
+    ) -> Option<Found> {
         while self.step < thread::spin_steps(looks + self.polling.yields) {
             self.step += 1;
             let (found, goes_on) = if self.step <= looks {

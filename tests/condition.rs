@@ -83,7 +83,7 @@ fn notify_n_lets_out_the_n_that_have_waited_longest_in_order() {
 }
 
 #[test]
-fn those_notified_under_the_lock_get_it_in_the_order_in_which_they_came() {
+fn those_notified_under_the_lock_all_get_it() {
     within(|| {
         for notify in [
             (|condition| condition.notify_all()) as fn(&Condition) -> usize,
@@ -99,20 +99,85 @@ fn those_notified_under_the_lock_get_it_in_the_order_in_which_they_came() {
                 // From here on this thread keeps away from the lock, so that it passes nobody.
                 drop(guard);
             });
+            let mut back = lock.lock().back.clone();
+            back.sort();
+            assert_eq!(back, [0, 1, 2, 3, 4, 5]);
+        }
+    });
+}
+
+#[test]
+fn those_notified_one_by_one_come_back_in_order() {
+    within(|| {
+        for held in [false, true] {
+            let (lock, condition) = (Lock::default(), Condition::new());
+            thread::scope(|s| {
+                start_waiters(s, 6, &lock, &condition);
+                for n in 1..=6 {
+                    let guard = held.then(|| lock.lock());
+                    assert!(condition.notify_one());
+                    drop(guard);
+                    wait_until_back(n, &lock);
+                }
+            });
             assert_eq!(lock.lock().back, [0, 1, 2, 3, 4, 5]);
         }
     });
 }
 
 #[test]
-fn notify_all_without_the_lock_lets_everybody_out_in_order() {
+fn notify_all_without_the_lock_lets_everybody_out() {
     within(|| {
         let (lock, condition) = (Lock::default(), Condition::new());
         thread::scope(|s| {
             start_waiters(s, 6, &lock, &condition);
             assert_eq!(condition.notify_all(), 6);
         });
-        assert_eq!(lock.lock().back, [0, 1, 2, 3, 4, 5]);
+        let mut back = lock.lock().back.clone();
+        back.sort();
+        assert_eq!(back, [0, 1, 2, 3, 4, 5]);
+    });
+}
+
+/// With deadlines that pass while the waiter still looks, and just after.
+#[test]
+fn the_shortest_waits_tell_a_notify_from_a_timeout() {
+    within(|| {
+        let (lock, condition, is_over) = (Lock::new(0), Condition::new(), AtomicBool::new(false));
+        let (told, heard) = thread::scope(|s| {
+            let waiters: Vec<_> = (0..3)
+                .map(|_| {
+                    s.spawn(|| {
+                        let mut heard = 0;
+                        for nanos in 0..20_000 {
+                            let mut guard = lock.lock();
+                            heard += usize::from(condition.wait_for(&mut guard, Duration::from_nanos(nanos)));
+                        }
+                        heard
+                    })
+                })
+                .collect();
+            let notifiers: Vec<_> = [false, true]
+                .map(|held| {
+                    let (lock, condition, is_over) = (&lock, &condition, &is_over);
+                    s.spawn(move || {
+                        let mut told = 0;
+                        while !is_over.load(Ordering::Relaxed) {
+                            let guard = held.then(|| lock.lock());
+                            told += usize::from(condition.notify_one());
+                            told += condition.notify_all();
+                            drop(guard);
+                            thread::yield_now();
+                        }
+                        told
+                    })
+                })
+                .into();
+            let heard: usize = waiters.into_iter().map(|waiter| waiter.join().unwrap()).sum();
+            is_over.store(true, Ordering::Relaxed);
+            (notifiers.into_iter().map(|notifier| notifier.join().unwrap()).sum::<usize>(), heard)
+        });
+        assert_eq!(told, heard);
     });
 }
 

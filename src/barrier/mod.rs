@@ -198,7 +198,7 @@ impl Barrier {
     fn wait_deadline(&self, deadline: Deadline) -> Result<Arrival, BrokenBarrier> {
         match self.raw.arrive(self.parties, self.action.is_some())? {
             Arrived::Early(ticket) => {
-                self.raw.wait(ticket, deadline)?;
+                self.raw.wait(ticket, self.parties, deadline)?;
                 Ok(Arrival { index: ticket.index, is_leader: false })
             }
             Arrived::Last(ticket) => Ok(Arrival { index: ticket.index, is_leader: true }),

@@ -45,7 +45,8 @@ use crate::error::BrokenBarrier;
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
-use crate::spin::Spin;
+use crate::primitives::thread;
+use crate::spin::{Poll, Polling, Spin};
 
 const ARRIVED_MASK: u64 = (1 << 28) - 1;
 const ACTING: u64 = 1 << 28;
@@ -170,12 +171,25 @@ impl RawBarrier {
         }
     }
 
-    /// Waits for the others. At the deadline it breaks the barrier, unless all have come.
-    pub(crate) fn wait(&self, ticket: Ticket, deadline: Deadline) -> Result<(), BrokenBarrier> {
+    /// Waits for the others of so many. At the deadline it breaks the barrier, unless all have come.
+    pub(crate) fn wait(
+        &self,
+        ticket: Ticket,
+        parties: usize,
+        deadline: Deadline,
+    ) -> Result<(), BrokenBarrier> {
         let mut deadline = deadline.or_now();
         let keep_waiting = |state| generation(state) == ticket.generation && !has_failed(state);
-        let mut spin = Spin::new();
         let mut state = ticket.state;
+        let mut spin = Spin::crowded();
+        if parties <= thread::processors() && !deadline.is_now() {
+            // All can run at once: the others are mostly about to come, so the processor is kept for a while.
+            Poll::new(Polling::for_a_partner(0)).until(|| {
+                // Acquire: as below.
+                state = self.state.load(Ordering::Acquire);
+                !keep_waiting(state) || is_acting(state)
+            });
+        }
         loop {
             if generation(state) != ticket.generation {
                 return Ok(());

@@ -38,8 +38,10 @@ use raw::{RawCondition, RawWaitable};
 ///
 /// # Fairness
 ///
-/// First come, first notified. [`notify_all`](Condition::notify_all) does not wake a herd that fights for the lock: it
-/// moves the waiters to the queue of the lock, in order.
+/// First come, first notified. A notify under the lock wakes nobody who could not go on: it moves the waiters to the queue of the lock, in
+/// order, of whom each release wakes the first few. With the lock free, [`notify_all`](Condition::notify_all) wakes all of them.
+///
+/// A thread that begins to wait stays awake for a few microseconds first: with an answer that comes at once it need not sleep.
 ///
 /// # Timeouts
 ///

@@ -22,13 +22,18 @@
 //! # Notify
 //!
 //! ```text
-//! lock held   move the waiters to the queue of the lock: its unlocks wake them, one by one
-//! lock free   wake the first, move the rest behind it
+//! lock free   wake the first, or all
+//! lock held   move them to the queue of the lock: its unlocks wake them
 //! ```
 //!
-//! A woken waiter would only queue for the lock that the notifier still holds; moving it there saves that round trip
-//! and the herd. The idea is the kernel's `FUTEX_CMP_REQUEUE`; this use of it is WebKit's (Filip Pizlo, "Locking in
-//! WebKit", 2016), as in `parking_lot`.
+//! A woken waiter would only queue for the lock that the notifier still holds; moving it there saves that round trip. The idea is the
+//! kernel's `FUTEX_CMP_REQUEUE`; this use of it is WebKit's (Filip Pizlo, "Locking in WebKit", 2016), as in `parking_lot`. With the lock
+//! free there is no reason to: those who are woken together run together, while each of a chain waits for the one before to wake up.
+//!
+//! # Looking before sleeping
+//!
+//! A thread that is in the queue and has given up the lock looks for a moment whether somebody has woken it, at a [`WakeHint`] of its own,
+//! before it goes to sleep. It is in the queue all the while: nothing else changes, and a hint that comes late, or never, costs time only.
 
 use core::cell::Cell;
 use core::fmt;
@@ -40,9 +45,11 @@ use crate::error::{NotLocked, NotOwner};
 use crate::lock::raw::{self, RawLock};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::primitives::const_fn;
-use crate::primitives::parking::{self, ParkResult, RequeueOp, Unparked};
+use crate::primitives::parking::{self, FilterOp, ParkResult, RequeueOp, Unparked, WakeHint};
+use crate::primitives::thread;
 use crate::primitives::time::Instant;
 use crate::rlock::raw::RawRLock;
+use crate::spin::{Poll, Polling, Spin};
 
 /// A condition variable without guards: it waits on a [`RawLock`] or a [`RawRLock`].
 ///
@@ -233,12 +240,17 @@ impl RawCondition {
         let wanted = ptr::from_ref(raw_lock).cast_mut();
         let levels = Cell::new(0);
         let notified = Cell::new(true);
+        let is_first = Cell::new(false);
+        let hint = WakeHint::new();
         let validate = || {
-            // Release: pairs with the Acquire in `notify_slow`, which follows the pointer: the lock may be younger than
+            // Release: pairs with the Acquires in `wake_if_free` and `move_or_wake`, which follows the pointer: the lock may be younger than
             // the notifier's last look at anything (model: condition_one_lock_after_another_timed). Relaxed on failure:
             // we only compare.
             match self.lock.compare_exchange(ptr::null_mut(), wanted, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => true,
+                Ok(_) => {
+                    is_first.set(true);
+                    true
+                }
                 Err(actual) => actual == wanted,
             }
         };
@@ -248,6 +260,7 @@ impl RawCondition {
             levels.set(lock.give_up(Private));
             // An error: as above.
             let _ = raw_lock.checked_unlock();
+            look(&hint, is_first.get());
         };
         let timed_out = |key, was_last| {
             // Found in the queue of the lock: a notify had moved us there (invariant 4).
@@ -258,9 +271,10 @@ impl RawCondition {
             }
         };
         // SAFETY: the key is the address of our own word; `validate` and `timed_out` do one operation on it, and
-        // `before_sleep` unlocks, which may unpark but never parks.
+        // `before_sleep` unlocks, which may unpark but never parks, and looks at a word. The token is that of a hint which lives longer than the
+        // thread is in a queue.
         let result = unsafe {
-            parking::park(self.key(), validate, before_sleep, timed_out, raw::PATIENT, deadline.instant())
+            parking::park(self.key(), validate, before_sleep, timed_out, hint.token(), deadline.instant())
         };
         match result {
             ParkResult::Invalid => two_locks(call),
@@ -283,7 +297,48 @@ impl RawCondition {
     }
 
     #[cold]
-    fn notify_slow(&self, mut lock: *mut RawLock, all: bool) -> usize {
+    fn notify_slow(&self, lock: *mut RawLock, all: bool) -> usize {
+        self.wake_if_free(all).unwrap_or_else(|| self.move_or_wake(lock, all))
+    }
+
+    /// Wakes the first, or all, and says how many they were; unless the lock is held.
+    fn wake_if_free(&self, all: bool) -> Option<usize> {
+        let is_held = Cell::new(None);
+        let filter = |token| {
+            let is_next = match is_held.get() {
+                None => {
+                    // Acquire: as in `move_or_wake`.
+                    let lock = self.lock.load(Ordering::Acquire);
+                    // SAFETY: this waiter is in the queue, which we have locked, so the word is not null (invariant 1), and the
+                    // waiter borrows the lock that it points to (invariant 2).
+                    is_held.set(Some(unsafe { (*lock).is_locked() }));
+                    is_held.get() == Some(false)
+                }
+                Some(is_held) => all && !is_held,
+            };
+            if !is_next {
+                return FilterOp::Stop;
+            }
+            // SAFETY: this is a filter, and the waiters of a condition park by such tokens.
+            unsafe { WakeHint::give(token) };
+            FilterOp::Unpark
+        };
+        let callback = |result: Unparked| {
+            if result.unparked > 0 && !result.have_more {
+                // Relaxed: null leads nowhere. By a read-modify-write, like every write here.
+                self.lock.swap(ptr::null_mut(), Ordering::Relaxed);
+            }
+            // Nobody was moved, so there is nobody to answer for.
+            raw::LAST
+        };
+        // SAFETY: the key is the address of our own word. The filter looks at it and, once, at that of the lock, which may change at any time: it
+        // only decides who does the waking. The callback does one operation on ours.
+        let result = unsafe { parking::unpark_filter(self.key(), filter, callback) };
+        (is_held.get() != Some(true)).then_some(result.unparked)
+    }
+
+    /// Moves the first, or all, to the queue of the lock; or wakes one, if the lock has become free.
+    fn move_or_wake(&self, mut lock: *mut RawLock, all: bool) -> usize {
         loop {
             let found = Cell::new(lock);
             let validate = || {
@@ -332,6 +387,26 @@ impl RawCondition {
         (&raw const self.lock).addr()
     }
 }
+
+/// How often a thread that waits alone offers the processor.
+const YIELDS: u32 = 7;
+
+/// Looks for a moment whether it was woken. It gives the processor away sooner if others were waiting before it: they may be many.
+fn look(hint: &WakeHint, is_first: bool) {
+    if is_first {
+        Poll::new(Polling::for_a_partner(YIELDS)).until(|| hint.is_given());
+    } else {
+        let mut spin = Spin::new();
+        while !hint.is_given() && spin.spin() {}
+    }
+    if hint.is_given() {
+        // The thread that gave the hint has a few steps left until it is true, and whoever looks too early asks the system.
+        thread::pause(MOMENTS_AFTER_HINT);
+    }
+}
+
+/// See [`look`].
+const MOMENTS_AFTER_HINT: u32 = 8;
 
 #[cold]
 fn two_locks(call: &'static str) -> ! {

@@ -45,7 +45,7 @@ use raw::RawLock;
 /// # Fairness
 ///
 /// A thread that is awake may take the lock ahead of those that are parked: that is what makes a lock fast. But
-/// a waiter that was woken, lost that race and has been waiting for a millisecond is given the lock by the next
+/// a waiter that was woken, lost that race and has been waiting for half a millisecond is given the lock by the next
 /// release, past every newcomer. [`LockGuard::unlock_fair`] hands over at once.
 ///
 /// # Timeouts

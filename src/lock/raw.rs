@@ -18,7 +18,7 @@
 //! lock          0,0,0 -> 0,0,1    or -> 0,1,1 by a woken waiter that knows of others behind it
 //! about to park ?,?,1 -> ?,1,1    or -> 1,1,1 by a waiter that is starving
 //! unlock        0,0,1 -> 0,0,0    wakes nobody
-//!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left)
+//!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left), or a few that a condition has moved here
 //!               1,1,1 -> h,p,1    under the queue lock: now it is a starving waiter's
 //!                     -> 0,0,0    if none is left; then wakes one of the others
 //! ```
@@ -28,8 +28,8 @@
 //! 1. LOCKED is set exactly while somebody holds the lock, or it is on its way to a waiter by hand-off.
 //! 2. **No waiter is forgotten.** While a thread is in the queue, one of these holds: PARKED is set; or an unlock
 //!    has cleared it and is about to unpark; or a woken waiter carries the token `MORE` and has not yet written
-//!    the word. That waiter either takes the lock together with PARKED, or sets PARKED before it parks again.
-//!    So unlock may clear PARKED without looking at the queue.
+//!    the word (each of several, if several were woken). That waiter either takes the lock together with PARKED, or sets PARKED before it parks
+//!    again. So unlock may clear PARKED without looking at the queue.
 //! 3. PARKED and HANDOFF may be stale: set with nobody in the queue, after a timeout. It costs the next unlock a
 //!    look at the queue. The other way round, (2) is not negotiable.
 //! 4. A starving waiter is in the queue only while HANDOFF is set (`validate` saw to that).
@@ -38,7 +38,7 @@
 //!
 //! Handing the lock over at each unlock would cost a context switch per critical section. So unlock frees it,
 //! and whoever is awake may take it, past the queue. A waiter that is woken, finds the lock taken and has been
-//! parking for a millisecond is *starving*: it parks with a token that says so and with HANDOFF set, and the next
+//! parking for half a millisecond is *starving*: it parks with a token that says so and with HANDOFF set, and the next
 //! unlock keeps LOCKED set and hands the lock to the first starving waiter in the queue. A newcomer can't barge
 //! past that.
 //!
@@ -100,7 +100,7 @@ use crate::error::NotLocked;
 use crate::primitives::atomic::{AtomicU8, AtomicU16, Ordering, Overwrite as _};
 use crate::primitives::const_fn;
 use crate::primitives::fence;
-use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked};
+use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked, WakeHint};
 use crate::primitives::time::{Instant, Patience};
 use crate::spin::Spin;
 
@@ -126,9 +126,31 @@ pub(crate) const MORE: UnparkToken = UnparkToken(1);
 /// Told to a woken waiter: the lock is yours.
 pub(crate) const HANDED_OFF: UnparkToken = UnparkToken(2);
 
-/// Said by a waiter that has not been passed over for long (every waiter of a `Condition` says this too).
-pub(crate) const PATIENT: ParkToken = ParkToken(0);
+/// Said by a waiter that has not been passed over for long. (One that came by way of a `Condition` says where its [`WakeHint`] is.)
+const PATIENT: ParkToken = ParkToken(0);
 const STARVING: ParkToken = ParkToken(1);
+
+/// So many waiters of a condition that were moved to the queue are woken by one release, if they are next. Waking takes longer than a short
+/// section, so one by one is a chain of wake-ups. A bound, since those who find the lock taken have been woken for nothing.
+const MOVED_AT_ONCE: usize = 4;
+
+/// Whether this is said by one who came by way of a condition: it is the address of its [`WakeHint`] then.
+fn is_moved(token: ParkToken) -> bool {
+    // No address: 0 and 1 are taken.
+    token != PATIENT && token != STARVING
+}
+
+/// Gives a waiter that is being woken its hint, if it has one.
+///
+/// # Safety
+///
+/// The caller is a filter on the queue of a lock, which was shown this token.
+unsafe fn give_hint(token: ParkToken) {
+    if is_moved(token) {
+        // SAFETY: only the waiters of conditions park by such tokens, and this one is in the queue, as the caller promises.
+        unsafe { WakeHint::give(token) };
+    }
+}
 
 const fn is_locked(state: u8) -> bool {
     state & LOCKED != 0
@@ -259,7 +281,7 @@ impl RawLock {
         fence::light();
         // U4. Relaxed: the fence before it is what counts.
         if self.bias.load(Ordering::Relaxed) != BIASED {
-            Self::wake_one(self.key());
+            Self::wake_next(self.key());
         }
     }
 
@@ -469,7 +491,7 @@ impl RawLock {
                 }
             }
 
-            let patience = patience.get_or_insert_with(Patience::start);
+            let patience = patience.get_or_insert_with(Patience::start_short);
             let token = if wants_handoff(marks) { STARVING } else { PATIENT };
             // The marks may have gone since we set them: an unlock cleared them and perhaps looked at the queue
             // before we were in it. Then nobody would wake us (models: lock_two_threads_twice).
@@ -526,7 +548,7 @@ impl RawLock {
             }
         }
         if has_waiters(state) {
-            Self::wake_one(key);
+            Self::wake_next(key);
         }
         Ok(())
     }
@@ -550,6 +572,8 @@ impl RawLock {
             }
             if wanted(token) {
                 picked.set(true);
+                // SAFETY: this is a filter.
+                unsafe { give_hint(token) };
                 FilterOp::Unpark
             } else {
                 FilterOp::Skip
@@ -591,17 +615,28 @@ impl RawLock {
             return Err(NotLocked);
         }
         if result.unparked == 0 && result.have_more {
-            Self::wake_one(key);
+            Self::wake_next(key);
         }
         Ok(())
     }
 
     /// After a release that has cleared PARKED. The lock may be another's by now: only its address is used.
-    fn wake_one(key: usize) {
+    fn wake_next(key: usize) {
+        let room = Cell::new(MOVED_AT_ONCE);
+        let filter = |token| {
+            let takes = if is_moved(token) { 1 } else { MOVED_AT_ONCE };
+            if room.get() < takes {
+                return FilterOp::Stop;
+            }
+            room.set(room.get() - takes);
+            // SAFETY: this is a filter.
+            unsafe { give_hint(token) };
+            FilterOp::Unpark
+        };
         let callback = |result: Unparked| wake_token(result.have_more);
         // SAFETY: the key is the address of our own state word, which the caller's borrow keeps ours until we return. The
-        // callback only picks a token.
-        unsafe { parking::unpark_one(key, callback) };
+        // filter writes a hint, and the callback only picks a token.
+        unsafe { parking::unpark_filter(key, filter, callback) };
     }
 }
 

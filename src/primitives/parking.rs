@@ -34,6 +34,8 @@
 //! Our state words are checked against a *model* of `parking_lot_core`, not against `parking_lot_core` itself.
 //! The same models run as stress tests on the real one.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use super::time::Instant;
 
 #[cfg(feature = "loom")]
@@ -44,6 +46,48 @@ use super::real::parking as world;
 /// What a parked thread tells those who unpark it: a word that [`unpark_filter`] shows to its filter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParkToken(pub usize);
+
+/// What a thread looks at before it sleeps, already in a queue. Its address is the token by which it parks.
+///
+/// It says that the thread has been taken from the queue, or is about to be, and is good for nothing but time: it orders nothing, and who misses
+/// it sleeps, or finds that it need not. So it is no part of the model. There it is a plain word too, and a thread that looks at it,
+/// which is one that a model lets spin, sees it at once.
+///
+/// That it is there before it is given, and until then, is ordered by the queue lock. (The model has no such edge, for words
+/// that say something.)
+#[derive(Debug, Default)]
+pub struct WakeHint(AtomicU8);
+
+impl WakeHint {
+    /// Not given.
+    pub fn new() -> WakeHint {
+        WakeHint(AtomicU8::new(0))
+    }
+
+    /// What to park by. Neither 0 nor 1.
+    pub fn token(&self) -> ParkToken {
+        ParkToken((&raw const self.0).expose_provenance())
+    }
+
+    /// Whether it was given.
+    pub fn is_given(&self) -> bool {
+        // Relaxed: what a woken thread has to see, it sees by axiom 3.
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Gives the hint of the thread that parks by this token.
+    ///
+    /// # Safety
+    ///
+    /// The token comes from [`token`](WakeHint::token), and the caller is a filter that was shown it: the thread is in the queue, and cannot leave
+    /// before the filter has returned.
+    pub unsafe fn give(token: ParkToken) {
+        // SAFETY: that thread's hint is alive while the thread is in the queue, which the caller promises.
+        let hint = unsafe { &*core::ptr::with_exposed_provenance::<AtomicU8>(token.0) };
+        // Relaxed: see `is_given`.
+        hint.store(1, Ordering::Relaxed);
+    }
+}
 
 /// What an unparker tells the thread that it wakes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

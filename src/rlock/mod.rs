@@ -40,7 +40,7 @@ use raw::RawRLock;
 ///
 /// # Fairness
 ///
-/// That of [`Lock`](crate::Lock): barging, with starvation bounded to about a millisecond and one release.
+/// That of [`Lock`](crate::Lock): barging, with starvation bounded to about half a millisecond and one release.
 ///
 /// # Timeouts
 ///

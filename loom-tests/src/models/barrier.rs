@@ -10,7 +10,7 @@ use raddle::{Arrival, Barrier, BrokenBarrier, Event};
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("barrier_two_threads", 494, barrier_two_threads),
-    exhaustive("barrier_spinning", 477, barrier_spinning),
+    exhaustive("barrier_spinning", 257, barrier_spinning),
     exhaustive("barrier_next_round_breaks", 21_465, barrier_next_round_breaks),
     exhaustive("barrier_two_rounds", 399_918, barrier_two_rounds),
     bounded("barrier_three_threads", 3, 23_213, barrier_three_threads),

@@ -1,40 +1,43 @@
 //! `Condition`: no notify is lost and none is eaten, counts are exact, order is kept, and every level of the lock comes back.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, JoinHandle, biased, some_time, spawn};
+use crate::world::{Arc, Data, Duration, JoinHandle, biased, some_time, spawn, spinning};
 use raddle::raw::{RawCondition, RawLock, RawRLock};
 use raddle::{Condition, Lock, LockGuard, NotLocked, NotOwner, RLock};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    exhaustive("condition_notify", 139, condition_notify),
+    exhaustive("condition_notify", 54, condition_notify),
     exhaustive("condition_notify_after_release", 47, condition_notify_after_release),
-    exhaustive("condition_wait_while", 13_142, condition_wait_while),
-    exhaustive("condition_turns", 11_056, condition_turns),
-    bounded("condition_notify_one_by_one", 3, 8675, condition_notify_one_by_one),
-    bounded("condition_notify_n", 3, 27_297, condition_notify_n),
-    bounded("condition_notify_all_lock_held", 4, 15_156, condition_notify_all_lock_held),
-    bounded("condition_notify_all_lock_free", 4, 14_058, condition_notify_all_lock_free),
-    bounded("condition_contended", 4, 25_234, condition_contended),
-    bounded("condition_contended_requeue", 3, 69_428, condition_contended_requeue),
-    bounded("condition_biased_lock_free", 3, 128_000, condition_biased_lock_free),
-    exhaustive("condition_biased_lock_held", 25_400, condition_biased_lock_held),
-    exhaustive("condition_hand_off", 36, condition_hand_off),
-    exhaustive("condition_hand_off_timed", 2050, condition_hand_off_timed),
-    exhaustive("condition_timed", 7892, condition_timed),
-    exhaustive("condition_timed_lock_free", 38, condition_timed_lock_free),
-    exhaustive("condition_timed_wait_while", 2459, condition_timed_wait_while),
+    exhaustive("condition_wait_while", 3919, condition_wait_while),
+    exhaustive("condition_turns", 2136, condition_turns),
+    bounded("condition_notify_one_by_one", 3, 8779, condition_notify_one_by_one),
+    bounded("condition_notify_n", 3, 28_229, condition_notify_n),
+    bounded("condition_notify_all_lock_held", 4, 17_040, condition_notify_all_lock_held),
+    bounded("condition_notify_all_lock_free", 4, 15_642, condition_notify_all_lock_free),
+    bounded("condition_contended", 4, 25_541, condition_contended),
+    bounded("condition_contended_requeue", 3, 72_768, condition_contended_requeue),
+    bounded("condition_moved_together", 3, 73_668, condition_moved_together),
+    exhaustive("condition_looking", 36, condition_looking),
+    exhaustive("condition_looking_lock_held", 36, condition_looking_lock_held),
+    bounded("condition_biased_lock_free", 3, 1, condition_biased_lock_free),
+    exhaustive("condition_biased_lock_held", 1, condition_biased_lock_held),
+    exhaustive("condition_hand_off", 22, condition_hand_off),
+    exhaustive("condition_hand_off_timed", 1783, condition_hand_off_timed),
+    exhaustive("condition_timed", 6630, condition_timed),
+    exhaustive("condition_timed_lock_free", 48, condition_timed_lock_free),
+    exhaustive("condition_timed_wait_while", 2403, condition_timed_wait_while),
     exhaustive("condition_zero_timeout", 519, condition_zero_timeout),
-    bounded("condition_timeout_eats_no_notify", 3, 9241, condition_timeout_eats_no_notify),
-    bounded("condition_requeued_timeout_lock_held", 4, 21_302, condition_requeued_timeout_lock_held),
-    bounded("condition_requeued_timeout_lock_free", 4, 20_184, condition_requeued_timeout_lock_free),
-    exhaustive("condition_one_lock_after_another", 16_515, condition_one_lock_after_another),
-    exhaustive("condition_one_lock_after_another_timed", 229, condition_one_lock_after_another_timed),
-    exhaustive("condition_two_locks_at_once", 1372, condition_two_locks_at_once),
-    exhaustive("condition_rlock", 11_646, condition_rlock),
-    exhaustive("condition_rlock_timed", 38, condition_rlock_timed),
+    bounded("condition_timeout_eats_no_notify", 3, 9359, condition_timeout_eats_no_notify),
+    bounded("condition_requeued_timeout_lock_held", 4, 21_478, condition_requeued_timeout_lock_held),
+    bounded("condition_requeued_timeout_lock_free", 4, 20_080, condition_requeued_timeout_lock_free),
+    exhaustive("condition_one_lock_after_another", 13_864, condition_one_lock_after_another),
+    exhaustive("condition_one_lock_after_another_timed", 401, condition_one_lock_after_another_timed),
+    exhaustive("condition_two_locks_at_once", 580, condition_two_locks_at_once),
+    exhaustive("condition_rlock", 4032, condition_rlock),
+    exhaustive("condition_rlock_timed", 48, condition_rlock_timed),
     exhaustive("condition_raw_lock", 328, condition_raw_lock),
-    exhaustive("condition_raw_rlock", 11_481, condition_raw_rlock),
+    exhaustive("condition_raw_rlock", 3867, condition_raw_rlock),
 ];
 
 /// A lock and a condition for changes of what it protects.
@@ -230,12 +233,13 @@ fn condition_notify_n() {
     });
 }
 
-/// With the lock held, all are moved to its queue: each unlock wakes the next.
+/// With the lock held, all are moved to its queue: the next unlock wakes them.
 fn condition_notify_all_lock_held() {
     two_in_line(close);
 }
 
-/// With the lock free, the first is woken and the rest is moved behind it: the first answers for them, by the token `MORE`.
+/// With the lock free, all are woken; if it is taken in between, they are moved, or the first is woken and answers for the rest, by the token
+/// `MORE`.
 fn condition_notify_all_lock_free() {
     two_in_line(|shared| {
         let mut line = shared.data.lock();
@@ -315,6 +319,32 @@ fn condition_biased_lock_held() {
     let waiter = spawn_with(&shared, stand_in_line);
     close(&shared);
     waiter.join().unwrap();
+}
+
+/// Two waiters are moved to the queue of the lock, where a stranger may stand before them, between or behind: those who are woken together each
+/// answer for who is left.
+fn condition_moved_together() {
+    let shared = Shared::new(Line::default());
+    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
+    let stranger = spawn_with(&shared, |shared| shared.data.lock().closed);
+    close(&shared);
+    for other in others {
+        other.join().unwrap();
+    }
+    stranger.join().unwrap();
+    assert!(shared.data.try_lock().is_some());
+}
+
+/// A waiter that looks before it sleeps, and may see that it was woken before it can be true: the notify is for it all the same, once.
+fn condition_looking() {
+    let _spinning = spinning(1);
+    condition_notify_after_release();
+}
+
+/// The same of a waiter that was moved, which an unlock wakes.
+fn condition_looking_lock_held() {
+    let _spinning = spinning(1);
+    condition_notify();
 }
 
 /// A waiter that was moved to the queue of the lock is handed the lock: it must not ask for it again.

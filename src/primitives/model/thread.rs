@@ -91,6 +91,11 @@ pub fn available_parallelism() -> usize {
     2
 }
 
+/// As [`available_parallelism`].
+pub fn processors() -> usize {
+    available_parallelism()
+}
+
 loom::thread_local! {
     /// See [`worker`].
     static WORKER: Cell<*const ()> = Cell::new(core::ptr::null());

@@ -26,6 +26,11 @@ impl Patience {
         Patience
     }
 
+    /// As [`start`](Patience::start): how long it lasts makes no difference here.
+    pub fn start_short() -> Patience {
+        Patience::start()
+    }
+
     /// Whether this waiter has been passed over for too long.
     pub fn is_exhausted(&self) -> bool {
         true

@@ -140,6 +140,23 @@ pub fn available_parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// What [`processors`] has found, or 0.
+static PROCESSORS: AtomicUsize = AtomicUsize::new(0);
+
+/// As [`available_parallelism`], which takes the system microseconds; but asked once, and not again if that changes.
+#[inline]
+pub fn processors() -> usize {
+    // Relaxed, both: a number, which each thread that is early finds by itself.
+    match PROCESSORS.load(Ordering::Relaxed) {
+        0 => {
+            let found = available_parallelism();
+            PROCESSORS.store(found, Ordering::Relaxed);
+            found
+        }
+        known => known,
+    }
+}
+
 /// The next id to be handed out.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 

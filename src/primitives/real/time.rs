@@ -22,18 +22,25 @@ const PATIENCE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Patience {
     since: Instant,
+    lasts: Duration,
 }
 
 impl Patience {
     /// Starts to count.
     #[inline]
     pub fn start() -> Patience {
-        Patience { since: Instant::now() }
+        Patience { since: Instant::now(), lasts: PATIENCE }
+    }
+
+    /// Starts to count what is half as long, for the waiter of a lock.
+    #[inline]
+    pub fn start_short() -> Patience {
+        Patience { since: Instant::now(), lasts: PATIENCE / 2 }
     }
 
     /// Whether this waiter has been passed over for too long.
     #[inline]
     pub fn is_exhausted(&self) -> bool {
-        self.since.elapsed() >= PATIENCE
+        self.since.elapsed() >= self.lasts
     }
 }
