@@ -83,13 +83,12 @@ fn notify_n_lets_out_the_n_that_have_waited_longest_in_order() {
 }
 
 #[test]
-fn those_notified_under_the_lock_all_get_it() {
+fn those_notified_by_number_under_the_lock_get_it_in_the_order_in_which_they_came() {
     within(|| {
         for notify in [
-            (|condition| condition.notify_all()) as fn(&Condition) -> usize,
-            |condition| condition.notify(6),
+            (|condition| condition.notify(6)) as fn(&Condition) -> usize,
             |condition| (0..6).filter(|_| condition.notify_one()).count(),
-            |condition| condition.notify(2) + condition.notify_all(),
+            |condition| condition.notify(2) + condition.notify(4),
         ] {
             let (lock, condition) = (Lock::default(), Condition::new());
             thread::scope(|s| {
@@ -99,7 +98,24 @@ fn those_notified_under_the_lock_all_get_it() {
                 // From here on this thread keeps away from the lock, so that it passes nobody.
                 drop(guard);
             });
+            assert_eq!(lock.lock().back, [0, 1, 2, 3, 4, 5]);
+        }
+    });
+}
+
+#[test]
+fn those_who_are_all_notified_under_the_lock_all_get_it() {
+    within(|| {
+        for number in [0, 2] {
+            let (lock, condition) = (Lock::default(), Condition::new());
+            thread::scope(|s| {
+                start_waiters(s, 6, &lock, &condition);
+                let guard = lock.lock();
+                assert_eq!(condition.notify(number) + condition.notify_all(), 6);
+                drop(guard);
+            });
             let mut back = lock.lock().back.clone();
+            assert_eq!(&back[..number], &[0, 1][..number], "who was notified before comes before");
             back.sort();
             assert_eq!(back, [0, 1, 2, 3, 4, 5]);
         }

@@ -23,7 +23,7 @@
 //!
 //! ```text
 //! lock free   wake the first, or all
-//! lock held   move them to the queue of the lock: its unlocks wake them
+//! lock held   move them to the queue of the lock: its unlocks wake them, one by one, or a few at a time if all were notified at once
 //! ```
 //!
 //! A woken waiter would only queue for the lock that the notifier still holds; moving it there saves that round trip. The idea is the
@@ -316,6 +316,12 @@ impl RawCondition {
                 }
                 Some(is_held) => all && !is_held,
             };
+            if !is_next && all {
+                // They will be moved, and may be woken several at a time.
+                // SAFETY: as below.
+                unsafe { WakeHint::join_neighbours(token) };
+                return FilterOp::Skip;
+            }
             if !is_next {
                 return FilterOp::Stop;
             }

@@ -130,7 +130,7 @@ pub(crate) const HANDED_OFF: UnparkToken = UnparkToken(2);
 const PATIENT: ParkToken = ParkToken(0);
 const STARVING: ParkToken = ParkToken(1);
 
-/// So many waiters of a condition that were moved to the queue are woken by one release, if they are next. Waking takes longer than a short
+/// So many waiters of a condition that one notify of all has moved to the queue are woken by one release, if they are next. Waking takes longer than a short
 /// section, so one by one is a chain of wake-ups. A bound, since those who find the lock taken have been woken for nothing.
 const MOVED_AT_ONCE: usize = 4;
 
@@ -624,7 +624,9 @@ impl RawLock {
     fn wake_next(key: usize) {
         let room = Cell::new(MOVED_AT_ONCE);
         let filter = |token| {
-            let takes = if is_moved(token) { 1 } else { MOVED_AT_ONCE };
+            // SAFETY: this is a filter, and the waiters of conditions park by such tokens.
+            let is_one_of_many = is_moved(token) && unsafe { WakeHint::has_joined_neighbours(token) };
+            let takes = if is_one_of_many { 1 } else { MOVED_AT_ONCE };
             if room.get() < takes {
                 return FilterOp::Stop;
             }

@@ -58,6 +58,9 @@ pub struct ParkToken(pub usize);
 #[derive(Debug, Default)]
 pub struct WakeHint(AtomicU8);
 
+const GIVEN: u8 = 0b01;
+const TOGETHER: u8 = 0b10;
+
 impl WakeHint {
     /// Not given.
     pub fn new() -> WakeHint {
@@ -72,7 +75,30 @@ impl WakeHint {
     /// Whether it was given.
     pub fn is_given(&self) -> bool {
         // Relaxed: what a woken thread has to see, it sees by axiom 3.
-        self.0.load(Ordering::Relaxed) != 0
+        self.0.load(Ordering::Relaxed) & GIVEN != 0
+    }
+
+    /// Notes that the thread which parks by this token may be woken together with its neighbours.
+    ///
+    /// # Safety
+    ///
+    /// As for [`give`](WakeHint::give).
+    pub unsafe fn join_neighbours(token: ParkToken) {
+        // SAFETY: as the caller promises.
+        unsafe { WakeHint::add(token, TOGETHER) };
+    }
+
+    /// Whether [`join_neighbours`](WakeHint::join_neighbours) was called for the thread that parks by this token.
+    ///
+    /// # Safety
+    ///
+    /// As for [`give`](WakeHint::give).
+    #[must_use]
+    pub unsafe fn has_joined_neighbours(token: ParkToken) -> bool {
+        // SAFETY: as the caller promises.
+        let hint = unsafe { &*core::ptr::with_exposed_provenance::<AtomicU8>(token.0) };
+        // Relaxed: written under the lock of a queue that the thread was in.
+        hint.load(Ordering::Relaxed) & TOGETHER != 0
     }
 
     /// Gives the hint of the thread that parks by this token.
@@ -82,10 +108,15 @@ impl WakeHint {
     /// The token comes from [`token`](WakeHint::token), and the caller is a filter that was shown it: the thread is in the queue, and cannot leave
     /// before the filter has returned.
     pub unsafe fn give(token: ParkToken) {
+        // SAFETY: as the caller promises.
+        unsafe { WakeHint::add(token, GIVEN) };
+    }
+
+    unsafe fn add(token: ParkToken, bit: u8) {
         // SAFETY: that thread's hint is alive while the thread is in the queue, which the caller promises.
         let hint = unsafe { &*core::ptr::with_exposed_provenance::<AtomicU8>(token.0) };
-        // Relaxed: see `is_given`.
-        hint.store(1, Ordering::Relaxed);
+        // Relaxed, both: see `is_given`. Only those who hold the lock of the thread's queue write it.
+        hint.store(hint.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
     }
 }
 
