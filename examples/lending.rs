@@ -214,9 +214,9 @@ mod models {
                 lender.wait_until_all_are_back();
             }
         });
-        let [too_late, in_time] = &*ends;
-        println!("{} in time, {} too late", in_time.load(Ordering::Relaxed), too_late.load(Ordering::Relaxed));
-        assert!(too_late.load(Ordering::Relaxed) > 0 && in_time.load(Ordering::Relaxed) > 0);
+        let [too_late, in_time] = [0, 1].map(|end| ends[end].load(Ordering::Relaxed));
+        println!("{in_time} in time, {too_late} too late");
+        assert!(too_late > 0 && in_time > 0);
     }
 
     /// Two places, two who want one: nobody waits for a place, and the desk is all that keeps them apart.
