@@ -1,5 +1,11 @@
 //! Synchronisation primitives with timeouts everywhere, model-checked under loom, and yours through them.
 //!
+//! - I want to keep threads apart: one at a time is a [`Lock`], so many at a time a [`Semaphore`].
+//! - I want to wait for other threads: until it happens is an [`Event`], until the data says so a [`Condition`], until all are here a [`Barrier`].
+//! - I want to have work done: by threads of mine is a [`JoinableQueue`], by threads that are there already a [`WorkPool`], later a [`Timer`].
+//!
+//! In full:
+//!
 //! | I want to ...                                              | use                                  | in Python                     |
 //! |------------------------------------------------------------|--------------------------------------|-------------------------------|
 //! | let one thread at a time at some data                      | [`Lock`]                             | `threading.Lock`              |
@@ -40,6 +46,14 @@
 //!     assert_eq!(*lock.lock(), 2);
 //! });
 //! ```
+//!
+//! A program that is modelled from its first line on, with the mistakes that are found on the way, is in `docs/modelling-your-code.md` in
+//! the repository; the finished one is its example `lending`.
+//!
+//! # How it works
+//!
+//! The repository has a book, `docs/`: a chapter for each type, with the state word, both paths, why no wake-up is lost, and what becomes of each
+//! memory ordering that is made weaker. `cargo book` builds it. Each type's page here names its chapter.
 //!
 //! # What to know before you depend on it
 //!

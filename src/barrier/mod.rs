@@ -62,6 +62,10 @@ use raw::{Arrived, MAX_PARTIES, RawBarrier};
 /// # Differences from `std` and `parking_lot`
 ///
 /// `std::sync::Barrier` has neither timeouts nor an action, and cannot be aborted or reset. `parking_lot` has none.
+///
+/// # How it works
+///
+/// The chapter `docs/barrier.md` in the repository.
 pub struct Barrier {
     raw: RawBarrier,
     parties: usize,

@@ -72,6 +72,10 @@ use raw::{RawCondition, RawWaitable};
 ///
 /// `std::sync::Condvar` may wake spuriously and in any order. `parking_lot::Condvar` does not work with its reentrant
 /// lock, and has no `notify(n)`.
+///
+/// # How it works
+///
+/// The chapter `docs/condition.md` in the repository.
 #[derive(Default)]
 pub struct Condition {
     raw: RawCondition,

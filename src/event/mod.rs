@@ -59,6 +59,10 @@ use raw::RawEvent;
 ///
 /// Neither has one. Do not call `set` from a signal handler that may interrupt a thread within this crate: waking takes a
 /// lock. (A thread that waits for signals, as the `ctrlc` crate runs it, is fine.)
+///
+/// # How it works
+///
+/// The chapter `docs/event.md` in the repository.
 pub struct Event {
     raw: RawEvent,
 }

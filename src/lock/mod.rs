@@ -80,6 +80,10 @@ use raw::RawLock;
 ///
 /// `std::sync::Mutex` poisons, has no timeouts and promises no fairness; `parking_lot::Mutex` has timeouts, and
 /// since 0.13 no fairness unless asked for at each release.
+///
+/// # How it works
+///
+/// The chapter `docs/lock.md` in the repository.
 pub struct Lock<T: ?Sized> {
     raw: RawLock,
     data: TrackedCell<T>,

@@ -120,6 +120,10 @@ use worker::{Shared, Worker};
 ///
 /// A waiting worker of rayon runs any job, which deadlocks people who hold a lock meanwhile; here it runs its own or waits. There is no global pool. Jobs have handles, with
 /// timeouts, cancelling and callbacks. There are no parallel iterators.
+///
+/// # How it works
+///
+/// The chapter `docs/pool.md` in the repository.
 pub struct WorkPool {
     shared: Arc<Shared>,
 }

@@ -159,6 +159,10 @@ const FIRST_LAP: u64 = 0;
 /// # Differences from `std` and `parking_lot`
 ///
 /// `std::sync::mpsc` has one receiver, and neither `join` nor a shutdown.
+///
+/// # How it works
+///
+/// The chapter `docs/queues.md` in the repository.
 pub struct JoinableQueue<T> {
     shared: Shared<Fifo<T>>,
 }
@@ -191,6 +195,10 @@ pub struct JoinableQueue<T> {
 /// # Differences from `std` and `parking_lot`
 ///
 /// They have none.
+///
+/// # How it works
+///
+/// The chapter `docs/queues.md` in the repository.
 pub struct LifoQueue<T> {
     shared: Shared<Stack<T>>,
 }
@@ -233,6 +241,10 @@ pub struct LifoQueue<T> {
 /// # Differences from `std` and `parking_lot`
 ///
 /// `std::collections::BinaryHeap` is for one thread, gives the highest first, and equals in no particular order.
+///
+/// # How it works
+///
+/// The chapter `docs/queues.md` in the repository.
 pub struct PriorityQueue<T> {
     shared: Shared<PriorityStore<T>>,
 }

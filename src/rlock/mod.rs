@@ -70,6 +70,10 @@ use raw::RawRLock;
 ///
 /// `std`'s `ReentrantLock` is not stable yet; `parking_lot`'s `ReentrantMutex` cannot be waited with on a condition
 /// variable, where [`Condition`](crate::Condition) gives up every level and takes them all back.
+///
+/// # How it works
+///
+/// The chapter `docs/rlock.md` in the repository.
 pub struct RLock<T: ?Sized> {
     raw: RawRLock,
     data: TrackedCell<T>,

@@ -96,6 +96,10 @@ use sealed::{Private, Sealed};
 /// # Differences from `std` and `parking_lot`
 ///
 /// Neither has one. `tokio`'s serves strictly in order, at the cost of a context switch for each permit under contention.
+///
+/// # How it works
+///
+/// The chapter `docs/semaphore.md` in the repository.
 pub struct Semaphore {
     raw: RawSemaphore,
 }
@@ -133,6 +137,10 @@ pub struct Semaphore {
 /// # Differences from `std` and `parking_lot`
 ///
 /// Neither has one.
+///
+/// # How it works
+///
+/// The chapter `docs/semaphore.md` in the repository.
 pub struct BoundedSemaphore {
     raw: RawSemaphore,
     initial: usize,

@@ -81,6 +81,10 @@ use service::{Begin, Service};
 /// # Differences from `tokio::time`
 ///
 /// No runtime. A timer runs a function; it is no future. Deadlines are exact and not rounded to a millisecond.
+///
+/// # How it works
+///
+/// The chapter `docs/timer.md` in the repository.
 pub struct Timer {
     node: NonNull<Header>,
     /// `None`: the global one.
@@ -266,6 +270,10 @@ impl fmt::Debug for Timer {
 /// timers.shutdown();
 /// assert!(late.is_finished());
 /// ```
+///
+/// # How it works
+///
+/// The chapter `docs/timer.md` in the repository.
 pub struct Timers {
     service: Arc<Service>,
 }
