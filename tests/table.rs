@@ -16,11 +16,11 @@ use raddle::{
 };
 use static_assertions::{assert_impl_all as is, assert_not_impl_any as is_not, const_assert_eq};
 
-const_assert_eq!(size_of::<Lock<()>>(), 1);
-const_assert_eq!(size_of::<Lock<u8>>(), 2);
+const_assert_eq!(size_of::<Lock<()>>(), 4);
+const_assert_eq!(size_of::<Lock<u8>>(), 6);
 const_assert_eq!(size_of::<Event>(), 1);
 const_assert_eq!(size_of::<RLock<()>>(), 16);
-const_assert_eq!(size_of::<RawLock>(), 1);
+const_assert_eq!(size_of::<RawLock>(), 4);
 const_assert_eq!(size_of::<RawRLock>(), 16);
 
 #[cfg(target_pointer_width = "64")]

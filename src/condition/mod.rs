@@ -39,7 +39,8 @@ use raw::{RawCondition, RawWaitable};
 /// # Fairness
 ///
 /// First come, first notified. A notify under the lock wakes nobody who could not go on: it moves the waiters to the queue of the lock, in
-/// order, of whom each release wakes the first few. With the lock free, [`notify_all`](Condition::notify_all) wakes all of them.
+/// order, where each release wakes the first. Those that [`notify_all`](Condition::notify_all) has moved are woken a few at a time, and with the lock free all
+/// at once: they get the lock in whatever order they happen to run.
 ///
 /// A thread that begins to wait stays awake for a few microseconds first: with an answer that comes at once it need not sleep.
 ///

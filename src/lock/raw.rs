@@ -1,4 +1,4 @@
-//! The lock: one byte, barging with bounded starvation, and a bias towards those who find it free.
+//! The lock: a byte that is barged for, with bounded starvation, and a bias towards those who find it free.
 //!
 //! # The state word
 //!
@@ -17,7 +17,7 @@
 //! ```text
 //! lock          0,0,0 -> 0,0,1    or -> 0,1,1 by a woken waiter that knows of others behind it
 //! about to park ?,?,1 -> ?,1,1    or -> 1,1,1 by a waiter that is starving
-//! unlock        0,0,1 -> 0,0,0    wakes nobody
+//! unlock        0,0,1 -> 0,0,0    wakes nobody (biased: by a plain store, which may wipe out marks, and then wakes one)
 //!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left), or a few that a condition has moved here
 //!               1,1,1 -> h,p,1    under the queue lock: now it is a starving waiter's
 //!                     -> 0,0,0    if none is left; then wakes one of the others
@@ -32,7 +32,8 @@
 //!    again. So unlock may clear PARKED without looking at the queue.
 //! 3. PARKED and HANDOFF may be stale: set with nobody in the queue, after a timeout. It costs the next unlock a
 //!    look at the queue. The other way round, (2) is not negotiable.
-//! 4. A starving waiter is in the queue only while HANDOFF is set (`validate` saw to that).
+//! 4. A starving waiter is in the queue only while HANDOFF is set (`validate` saw to that). The one exception is a biased release that wipes the mark out at the
+//!    moment of revocation: it costs that waiter another turn.
 //!
 //! # Why a barging lock, and why nobody starves
 //!
@@ -63,11 +64,14 @@
 //!      if not, wake one
 //! ```
 //!
+//! One thread at a time goes from P1 to P3: who finds REVOKING waits for that one. (If any thread might end any revocation, one that was held up before P3 could end a later one,
+//! whose fence is still to come.)
+//!
 //! The two fences order each other as two `fence(SeqCst)` do, but the light one costs nothing: the heavy one has the system interrupt all
 //! processors that run a thread of this process (`primitives/real/fence.rs`).
 //!
 //! 5. **No waiter is wiped out unseen.** Take a release by a plain store, and a thread that has parked while that lock was held.
-//!    Its P2, or the P2 of the one whose CALM it has read, comes before U3 or after it.
+//!    Its P2, or the P2 of the one whose CALM it has read last, in `validate`, comes before U3 or after it.
 //!    - *P2 came first:* then U4 sees REVOKING, or something later: the unlock wakes one, whatever it has wiped, and tells it of the others.
 //!    - *U3 came first:* then whoever comes after P2 sees UNLOCKED in P4, or something later: it did not park on this holder.
 //!
@@ -102,7 +106,7 @@ use crate::primitives::const_fn;
 use crate::primitives::fence;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked, WakeHint};
 use crate::primitives::time::{Instant, Patience};
-use crate::spin::Spin;
+use crate::spin::{Snooze, Spin};
 
 const UNLOCKED: u8 = 0;
 const LOCKED: u8 = 0b001;
@@ -331,21 +335,34 @@ impl RawLock {
 
     /// Makes sure that the lock is not biased, so that its releases heed marks: by who is about to set one.
     fn revoke(&self) {
-        // Acquire: pairs with the Release below; who skips the fence has one behind it all the same, that of the one who wrote what we read.
-        if !fence::biasing() || !is_biased(self.bias.load(Ordering::Acquire)) {
+        if !fence::biasing() {
             return;
         }
-        self.revoke_slow();
+        let mut snooze = Snooze::new();
+        loop {
+            // Acquire: pairs with the Release in `try_revoke`; who finds the fence behind it may rely on it, and needs none of its own.
+            match self.bias.load(Ordering::Acquire) {
+                BIASED if self.try_revoke() => return,
+                BIASED => {}
+                // Another is between P1 and P3, where it does not block.
+                REVOKING => snooze.snooze(),
+                _ => return,
+            }
+        }
     }
 
+    /// Revokes the bias, unless another was faster.
     #[cold]
-    fn revoke_slow(&self) {
+    fn try_revoke(&self) -> bool {
         // P1. Relaxed, both: the fence after it is what counts.
-        let _ = self.bias.compare_exchange(BIASED, REVOKING, Ordering::Relaxed, Ordering::Relaxed);
+        if self.bias.compare_exchange(BIASED, REVOKING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return false;
+        }
         // P2. SeqCst: pairs with the light one in `unlock` (invariant 5).
         fence::heavy();
-        // P3. Release: pairs with the Acquire in `revoke` and in `validate`. Relaxed on failure: another was faster.
-        let _ = self.bias.compare_exchange(REVOKING, FIRST_CALM, Ordering::Release, Ordering::Relaxed);
+        // P3. Release: pairs with the Acquires in `revoke`, `validate` and `mark_parked_if_locked`. Nobody but us takes REVOKING away.
+        self.bias.overwrite(FIRST_CALM, Ordering::Release);
+        true
     }
 
     /// Releases the lock, whoever holds it, and wakes a waiter if there is one.
@@ -392,11 +409,17 @@ impl RawLock {
         // Relaxed, all three: the queue lock, which every unlock that finds PARKED takes, orders this against
         // that unlock's look at the queue; the word itself carries no data here.
         let mut state = self.state.load(Ordering::Relaxed);
-        if is_locked(state) {
-            // It does not become BIASED again while we have the queue lock. A release by a plain store that comes after the fence sees to the queue in any
-            // case (U4), and waits for that until whom we move is in it.
-            self.revoke();
+        // Acquire: as in `revoke`.
+        if is_locked(state)
+            && fence::biasing()
+            && is_biased(self.bias.load(Ordering::Acquire))
+            && !self.try_revoke()
+        {
+            // Another is just revoking the bias, and we don't wait for that under the queue lock: as if it were free.
+            return false;
         }
+        // It does not become BIASED again while we have the queue lock. A release by a plain store that comes after the fence sees to the queue in any
+        // case (U4), and waits for that until whom we move is in it.
         while is_locked(state) {
             if has_waiters(state) {
                 // Old news at worst: an unlock that has cleared it since has yet to look at the queue, which is

@@ -23,9 +23,9 @@ pub const MODELS: &[Model] = &[
     exhaustive("lock_raw_released_elsewhere", 41, lock_raw_released_elsewhere),
     exhaustive("lock_raw_released_twice", 3, lock_raw_released_twice),
     exhaustive("lock_biased", 31_000, lock_biased),
-    bounded("lock_biased_twice", 5, 1, lock_biased_twice),
-    bounded("lock_biased_three_threads", 3, 135_000, lock_biased_three_threads),
-    bounded("lock_biased_two_waiters", 3, 89_000, lock_biased_two_waiters),
+    bounded("lock_biased_twice", 5, 63_000, lock_biased_twice),
+    bounded("lock_biased_three_threads", 3, 179_000, lock_biased_three_threads),
+    bounded("lock_biased_two_waiters", 3, 121_000, lock_biased_two_waiters),
     exhaustive("lock_biased_timeout", 29_700, lock_biased_timeout),
     exhaustive("lock_biased_released_elsewhere", 41, lock_biased_released_elsewhere),
 ];

@@ -10,18 +10,18 @@ use raddle::pool::bare::{self, BarePool};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
-    bounded("scope_stolen", 5, 54_333, stolen),
-    bounded("scope_cancelled", 5, 10_290, cancelled),
-    bounded("scope_panics", 4, 16_101, panics),
-    bounded("scope_two_jobs", 3, 33_849, two_jobs),
-    bounded("scope_spawned_by_a_thief", 3, 68_192, spawned_by_a_thief),
-    bounded("scope_swept", 3, 75_677, swept),
+    bounded("scope_stolen", 5, 26_954, stolen),
+    bounded("scope_cancelled", 5, 3588, cancelled),
+    bounded("scope_panics", 4, 8941, panics),
+    bounded("scope_two_jobs", 3, 19_048, two_jobs),
+    bounded("scope_spawned_by_a_thief", 3, 41_427, spawned_by_a_thief),
+    bounded("scope_swept", 3, 47_040, swept),
     bounded("both_in_both", 4, 84_000, both_in_both),
     bounded("both_and_a_job", 3, 9_800, both_and_a_job),
     bounded("both_swept", 3, 21_900, both_swept),
     bounded("both_panics", 4, 7_400, both_panics),
-    bounded("map_stolen", 6, 7154, map_stolen),
-    bounded("map_swept", 3, 33_409, map_swept),
+    bounded("map_stolen", 6, 5105, map_stolen),
+    bounded("map_swept", 3, 25_653, map_swept),
     bounded("bare_terminate_and_submit", 3, 49_400, terminate_and_submit),
 ];
 

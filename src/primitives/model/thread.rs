@@ -64,21 +64,32 @@ pub fn offer(_steps: impl Fn() -> u64) -> bool {
 pub struct Luck;
 
 impl Luck {
+    /// Always the same.
     pub const fn new() -> Luck {
         Luck
     }
 
+    /// All.
     pub fn looks(&self, most: u32) -> u32 {
         most
     }
 
+    /// Never.
     pub fn has_to_change(&self) -> bool {
         false
     }
 
+    /// Does nothing.
     pub fn was_good(&self) {}
 
+    /// Does nothing.
     pub fn was_bad(&self) {}
+}
+
+impl Default for Luck {
+    fn default() -> Luck {
+        Luck::new()
+    }
 }
 
 /// Whether the thread behind this handle is at its end, but for its thread-locals. loom doesn't tell; who asks joins it later.

@@ -96,37 +96,53 @@ impl Luck {
     /// And one in so many parks.
     const PARKED_EVERY: usize = 64;
 
+    /// No failure yet.
     pub const fn new() -> Luck {
         Luck { bad: AtomicUsize::new(0) }
     }
 
+    fn bad(&self) -> usize {
+        // Relaxed: advice, which may be old.
+        self.bad.load(Ordering::Relaxed)
+    }
+
+    fn set_bad(&self, bad: usize) {
+        // Relaxed: advice, which may be lost.
+        self.bad.store(bad, Ordering::Relaxed);
+    }
+
     /// How many of `most` looks to take before the processor is offered.
     pub fn looks(&self, most: u32) -> u32 {
-        // Relaxed, here and below: see above.
-        let bad = self.bad.load(Ordering::Relaxed);
-        if bad < Luck::CHANCE || bad % Luck::TRIED_EVERY == 0 { most } else { 0 }
+        let bad = self.bad();
+        if bad < Luck::CHANCE || bad.is_multiple_of(Luck::TRIED_EVERY) { most } else { 0 }
     }
 
     /// Whether it is better to park at once.
     pub fn has_to_change(&self) -> bool {
-        let bad = self.bad.load(Ordering::Relaxed);
+        let bad = self.bad();
         let has_to = bad % Luck::PARKED_EVERY == Luck::PARKED_EVERY - 1;
         if has_to {
-            self.bad.store(bad.wrapping_add(1), Ordering::Relaxed);
+            self.set_bad(bad.wrapping_add(1));
         }
         has_to
     }
 
     /// It came while the processor was kept.
     pub fn was_good(&self) {
-        if self.bad.load(Ordering::Relaxed) != 0 {
-            self.bad.store(0, Ordering::Relaxed);
+        if self.bad() != 0 {
+            self.set_bad(0);
         }
     }
 
     /// It came after the processor had been offered.
     pub fn was_bad(&self) {
-        self.bad.store(self.bad.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.set_bad(self.bad().wrapping_add(1));
+    }
+}
+
+impl Default for Luck {
+    fn default() -> Luck {
+        Luck::new()
     }
 }
 
