@@ -401,10 +401,14 @@ impl<'ast> Visit<'ast> for Reader<'_> {
                     let orderings = call.args.iter().filter_map(ordering).collect();
                     self.site(call.span(), Kind::Fence, "fence".to_owned(), String::new(), orderings);
                 }
+                // Nothing to the processor, and so to the model.
+                [.., "compiler_fence"] => self.orderings += 1,
                 // A light or a heavy one: full ones to the model.
                 [.., "fence", weight @ ("light" | "heavy")] => {
                     let orderings = vec!["SeqCst".to_owned()];
                     self.site(call.span(), Kind::Fence, format!("fence::{weight}"), String::new(), orderings);
+                    // It is not written there.
+                    self.orderings -= 1;
                 }
                 [.., "parking", name] if name.starts_with("park") || name.starts_with("unpark") => {
                     self.site(call.span(), Kind::Parking, name.to_owned(), String::new(), Vec::new());
