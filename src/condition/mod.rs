@@ -350,7 +350,7 @@ impl Condition {
         self.raw.notify(n)
     }
 
-    /// Notifies every thread that waits; says how many they were. They get the lock one by one, longest waiting first.
+    /// Notifies every thread that waits; says how many they were. They get the lock one by one, in whatever order they happen to run.
     #[inline]
     pub fn notify_all(&self) -> usize {
         self.raw.notify_all()

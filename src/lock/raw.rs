@@ -406,12 +406,9 @@ impl RawLock {
     /// Under the queue lock: if the lock is held, makes sure that its unlock looks at the queue, and says true.
     /// `Condition` then moves its waiters here.
     pub(crate) fn mark_parked_if_locked(&self) -> bool {
-        // Relaxed, all three: the queue lock, which every unlock that finds PARKED takes, orders this against
-        // that unlock's look at the queue; the word itself carries no data here.
-        let mut state = self.state.load(Ordering::Relaxed);
         // Acquire: as in `revoke`.
-        if is_locked(state)
-            && fence::biasing()
+        if fence::biasing()
+            && self.is_locked()
             && is_biased(self.bias.load(Ordering::Acquire))
             && !self.try_revoke()
         {
@@ -419,13 +416,17 @@ impl RawLock {
             return false;
         }
         // It does not become BIASED again while we have the queue lock. A release by a plain store that comes after the fence sees to the queue in any
-        // case (U4), and waits for that until whom we move is in it.
+        // case (U4), and waits for that until whom we move is in it; one that came before is seen from here on, whatever the word showed before.
+        // Relaxed, all three: the queue lock, which every unlock that finds PARKED takes, orders this against
+        // that unlock's look at the queue; the word itself carries no data here.
+        let mut state = self.state.load(Ordering::Relaxed);
         while is_locked(state) {
             if has_waiters(state) {
                 // Old news at worst: an unlock that has cleared it since has yet to look at the queue, which is
                 // locked by us, and will find there whom we move.
                 return true;
             }
+            // Relaxed, both: as above.
             match self.state.compare_exchange_weak(
                 state,
                 state | PARKED,

@@ -1,6 +1,6 @@
 //! Fences of unequal weight: `membarrier` on Linux, and nothing elsewhere.
 
-use core::sync::atomic::{Ordering, compiler_fence, fence};
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// The light side: keeps the compiler from moving memory accesses across. The processor is kept from it by [`heavy`], when there is one.
 #[inline]
@@ -13,8 +13,7 @@ pub fn light() {
 ///
 /// Only after [`is_there`] has said yes to somebody.
 pub fn heavy() {
-    // SeqCst: the caller's own.
-    fence(Ordering::SeqCst);
+    // The caller is among the threads that the system sees to.
     system::heavy();
 }
 
