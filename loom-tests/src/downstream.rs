@@ -16,7 +16,7 @@ use crate::{DEADLOCK, Mistake, RACE};
 /// The models that have to pass.
 pub(crate) fn models() -> Vec<Model> {
     vec![
-        exhaustive("downstream_channel", 732, || one_to_one(None)),
+        exhaustive("downstream_channel", 650, || one_to_one(None)),
         exhaustive("downstream_channel_timeout", 2459, || receive_in_time(None)),
         bounded("downstream_channel_two_receivers", 3, 21087, || two_receivers(None)),
         bounded("downstream_channel_two_senders", 3, 10090, || two_senders(None)),

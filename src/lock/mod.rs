@@ -64,6 +64,14 @@ use raw::RawLock;
 ///
 /// Everything before a release happens before everything after the next acquisition.
 ///
+/// # System calls
+///
+/// While nobody waits, a release is a plain store, and a thread that is about to park makes up for that with a fence in
+/// all threads of the process: `membarrier`, on Linux. The first lock of a process that is released eight times asks the
+/// kernel for it, which takes a microsecond while there is one thread, and may take some ten milliseconds with more, once.
+/// Where it is refused, and on other systems, a release is a compare-and-swap instead. A filter of system calls that
+/// allows it at first and refuses it later leaves a waiter no way to go on: the process is aborted with a message.
+///
 /// # Under loom
 ///
 /// With the feature `loom` a race on the data behind the lock is reported by the model, and both outcomes of every

@@ -21,6 +21,7 @@
 //!               0,1,1 -> 0,0,0    then wakes one (and tells it whether others are left), or a few that a condition has moved here
 //!               1,1,1 -> h,p,1    under the queue lock: now it is a starving waiter's
 //!                     -> 0,0,0    if none is left; then wakes one of the others
+//! unlock_fair   ?,1,1 -> h,p,1    the same for the first waiter, starving or not
 //! ```
 //!
 //! # Invariants

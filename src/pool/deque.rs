@@ -389,7 +389,7 @@ impl<T> Deque<T> {
         let top = self.top.load(Ordering::Relaxed);
         // SeqCst: between the load of `top` and the load of `bottom`; see "each item is taken once".
         fence(Ordering::SeqCst);
-        // Acquire: pairs with the Release in `push` and `pop`; we see the items below it.
+        // Acquire: pairs with the Release in `publish_one`, `publish_all` and `pop`; we see the items below it.
         let bottom = self.bottom.load(Ordering::Acquire);
         if top >= bottom {
             return Steal::Empty;

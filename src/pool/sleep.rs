@@ -18,6 +18,7 @@
 //!
 //! ```text
 //! start       0,0,n -> 1,0,n+1     by who has made a job visible, and then starts a thread
+//!             w,s,n -> w+1,s,n+1   the same, of a pool that starts all of them at once
 //! notify      0,s,n -> 1,s-1,n     the same, if somebody sleeps; and then wakes one
 //! search      w,s,n -> w+1,s,n     a busy worker has nothing to do
 //! found       w,s,n -> w-1,s,n     and the last that searched looks whether there is more, and notifies

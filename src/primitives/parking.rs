@@ -14,7 +14,7 @@
 //!    question and the queueing.
 //! 2. **Callbacks run under the queue lock.** `validate`, `timed_out`, `filter` and `callback` are serialised
 //!    with each other for one key (for both keys in [`unpark_requeue`]). A word that is written in them only
-//!    needs no ordering.
+//!    needs no ordering; and of any word they see at least what was written before an earlier of them, by its thread.
 //! 3. **Unpark happens before the return of park.** What the unparker did before it called, the unparked thread
 //!    sees, with no help from the state word. Nothing else of the parking layer may be relied on for ordering.
 //! 4. **No spurious return.** [`park`] returns because `validate` said false, because somebody unparked this

@@ -301,19 +301,23 @@ fn publishes(unpark: fn(&Place) -> usize) {
     assert_eq!(unparked == 1, other.join().unwrap() != ParkResult::Invalid);
 }
 
+/// [3] Who is woken by `unpark_one` sees what came before it.
 fn parking_unpark_one_publishes() {
     publishes(|place| wake_one(place.a(), 7).unparked);
 }
 
+/// [3] Who is woken by `unpark_all` sees what came before it.
 fn parking_unpark_all_publishes() {
     publishes(|place| wake_all(place.a(), 7));
 }
 
+/// [3] Who is woken by `unpark_filter` sees what came before it.
 fn parking_unpark_filter_publishes() {
     // SAFETY: the keys of this file are its own. The callbacks do nothing.
     publishes(|place| unsafe { unpark_filter(place.a(), |_| FilterOp::Unpark, |_| UnparkToken(7)) }.unparked);
 }
 
+/// [3] Who is woken by `unpark_requeue` sees what came before it.
 fn parking_unpark_requeue_publishes() {
     publishes(|place| requeue(place, RequeueOp::UnparkOneRequeueRest, 7).unparked);
 }
@@ -429,6 +433,7 @@ fn parking_unpark_one_by_one() {
     assert_eq!(waited.map(|waited| waited.told), [1, 2]);
 }
 
+/// [5] `unpark_all` wakes both, and tells both the same.
 fn parking_unpark_all_of_two() {
     let waited = with_two_waiting(both_in_a, |place| {
         assert_eq!(wake_all(place.b(), 1), 0, "nobody waits there");
