@@ -1,6 +1,7 @@
 //! The page: everything that came of a run, with plots, in one file that needs no other.
 
 mod plot;
+mod summary;
 
 use std::fmt::Write as _;
 
@@ -8,6 +9,7 @@ use crate::harness::BASE;
 use crate::machine::Machine;
 use crate::report::{Report, STAR_BELOW, Spread, digits};
 use plot::{bars, curves, standings};
+pub use summary::picture;
 
 const STYLE: &str = include_str!("html/page.css");
 

@@ -299,6 +299,31 @@ pub fn summary(reports: &[Report]) -> String {
     out
 }
 
+/// The standing of the base in each workload, as a table in Markdown.
+#[must_use]
+pub fn markdown(reports: &[Report]) -> String {
+    let mut out = format!("| workload | {BASE} | best peer | its | measure | relative speed |\n");
+    out.push_str("|---|---:|---|---:|---|---:|\n");
+    for report in reports {
+        let (Some(own), Some(standing)) = (report.base().spread(), report.standing()) else { continue };
+        let Some(its) = standing.peer.spread() else { continue };
+        let Spread { q1, median, q3 } = standing.speed;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "| `{}` | {:.*} | {} | {:.*} | {} | {median:.2} [{q1:.2} {q3:.2}] |",
+            report.name,
+            digits(own.median),
+            own.median,
+            standing.peer.name,
+            digits(its.median),
+            its.median,
+            report.measure
+        );
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -320,6 +345,15 @@ mod tests {
         let spread = Spread::of([4.0, 1.0, 3.0, 2.0]).unwrap();
         assert_eq!((spread.q1, spread.median, spread.q3), (1.75, 2.5, 3.25));
         assert!(Spread::of([]).is_none());
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_workload_with_a_peer() {
+        let alone = report(vec![outcome(BASE, &[Some(10.0)])]);
+        let both = report(vec![outcome(BASE, &[Some(10.0)]), outcome("peer", &[Some(20.0)])]);
+        let table = markdown(&[alone, both]);
+        assert_eq!(table.lines().count(), 3);
+        assert!(table.ends_with("| `x` | 10.0 | peer | 20.0 | ns/item | 2.00 [2.00 2.00] |\n"), "{table}");
     }
 
     #[test]

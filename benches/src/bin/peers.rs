@@ -38,23 +38,29 @@ struct Args {
     /// Writes a page with plots to this file. Without it, only if everything is measured: to target/peers/index.html.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Draws raddle's standing in all workloads to this file, as SVG: a row for each type.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Writes raddle's standing in all workloads to this file, as a table in Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     /// Prints the names of the workloads and what one operation is, and measures nothing.
     #[arg(long)]
     list: bool,
     /// Counts instructions of the paths without contention with valgrind instead of measuring time.
-    #[arg(long, group = "other", conflicts_with_all = ["quick", "rounds", "json", "html", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["quick", "rounds", "json", "html", "svg", "markdown", "list"])]
     instructions: bool,
     /// With --instructions: writes raddle's counts to benches/instructions.json. A test compares with these.
     #[arg(long, requires = "instructions")]
     record: bool,
     /// Measures what pools cost that have nothing to do, and services with one timer far ahead.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "svg", "markdown", "list"])]
     idle: bool,
     /// Measures how late timers run.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "svg", "markdown", "list"])]
     lateness: bool,
     /// Counts the bytes that pending timers have on the heap.
-    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "list"])]
+    #[arg(long, group = "other", conflicts_with_all = ["only", "quick", "rounds", "peer", "json", "html", "svg", "markdown", "list"])]
     memory: bool,
 }
 
@@ -94,7 +100,7 @@ fn run(args: &Args) -> Result<(), String> {
         return Ok(());
     }
     let html = html_file(args);
-    for file in args.json.iter().chain(&html) {
+    for file in args.json.iter().chain(&html).chain(&args.svg).chain(&args.markdown) {
         // Better now than after all the measuring.
         write(file, "")?;
     }
@@ -131,6 +137,12 @@ fn run(args: &Args) -> Result<(), String> {
 
     if let Some(file) = &args.json {
         write(file, &json(&machine, effort, &reports)?)?;
+    }
+    if let Some(file) = &args.svg {
+        write(file, &html::picture(&reports))?;
+    }
+    if let Some(file) = &args.markdown {
+        write(file, &report::markdown(&reports))?;
     }
     if let Some(file) = &html {
         write(file, &html::page(&machine, &reports))?;

@@ -12,15 +12,15 @@ const WIDTH: f64 = 1000.0;
 
 /// The least and the most speed that has a place on the axis.
 const SPEEDS: (f64, f64) = (0.1, 20.0);
-const SPEED_TICKS: [f64; 8] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
+pub(super) const SPEED_TICKS: [f64; 8] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
 
 /// Where a speed is on the axis, in parts of it.
-fn speed_place(speed: f64) -> f64 {
+pub(super) fn speed_place(speed: f64) -> f64 {
     (speed.clamp(SPEEDS.0, SPEEDS.1) / SPEEDS.0).ln() / (SPEEDS.1 / SPEEDS.0).ln()
 }
 
 /// The first part of a workload's name.
-fn family(report: &Report) -> &str {
+pub(super) fn family(report: &Report) -> &str {
     report.name.split('/').next().unwrap_or_default()
 }
 
@@ -40,11 +40,7 @@ pub(super) fn standings(reports: &[Report]) -> String {
             let _ = writeln!(out, "<h4>{}</h4>", escape(last));
         }
         let Spread { q1, median, q3 } = standing.speed;
-        let class = match median {
-            below if below < STAR_BELOW => "behind",
-            below if below < 1.0 => "even",
-            _ => "ahead",
-        };
+        let class = standing_class(median);
         let _ = writeln!(
             out,
             "<div class=\"standing\"><span class=\"name\"><a href=\"#{}\">{}</a></span>{}\
@@ -61,11 +57,25 @@ pub(super) fn standings(reports: &[Report]) -> String {
     out
 }
 
+/// How a speed is coloured.
+pub(super) fn standing_class(speed: f64) -> &'static str {
+    match speed {
+        below if below < STAR_BELOW => "behind",
+        below if below < 1.0 => "even",
+        _ => "ahead",
+    }
+}
+
+/// How the line of a tick is drawn.
+pub(super) fn tick_class(tick: f64) -> &'static str {
+    if tick == 1.0 { "one" } else { "grid" }
+}
+
 fn standing_plot(speed: Spread, class: &str) -> String {
     let x = |speed: f64| WIDTH * speed_place(speed);
     let mut out = format!("<svg class=\"plot\" viewBox=\"0 0 {WIDTH} 10\" preserveAspectRatio=\"none\">");
     for tick in SPEED_TICKS {
-        let kind = if tick == 1.0 { "one" } else { "grid" };
+        let kind = tick_class(tick);
         let _ = write!(out, "<path class=\"{kind}\" d=\"M{:.1} 0V10\"/>", x(tick));
     }
     let _ = write!(
