@@ -189,10 +189,23 @@ fn close(shared: &Shared<Line>) {
     line.notified = line.arrivals;
 }
 
+/// The same with the lock free by the time of the notify.
+fn release_and_close(shared: &Shared<Line>) {
+    let mut line = shared.data.lock();
+    line.closed = true;
+    let waiting = line.waiting();
+    line.notified = line.arrivals;
+    drop(line);
+    assert_eq!(shared.changed.notify_all(), waiting);
+}
+
 fn two_in_line(notifier: impl FnOnce(&Shared<Line>)) {
-    let shared = Shared::new(Line::default());
-    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
-    notifier(&shared);
+    two_in_this_line(&Shared::new(Line::default()), notifier);
+}
+
+fn two_in_this_line(shared: &Arc<Shared<Line>>, notifier: impl FnOnce(&Shared<Line>)) {
+    let others = [(); 2].map(|()| spawn_with(shared, stand_in_line));
+    notifier(shared);
     for other in others {
         other.join().unwrap();
     }
@@ -241,14 +254,7 @@ fn condition_notify_all_lock_held() {
 /// With the lock free, all are woken; if it is taken in between, they are moved, or the first is woken and answers for the rest, by the token
 /// `MORE`.
 fn condition_notify_all_lock_free() {
-    two_in_line(|shared| {
-        let mut line = shared.data.lock();
-        line.closed = true;
-        let waiting = line.waiting();
-        line.notified = line.arrivals;
-        drop(line);
-        assert_eq!(shared.changed.notify_all(), waiting);
-    });
+    two_in_line(release_and_close);
 }
 
 /// A third thread fights for the lock that the notified waiter was moved to.
@@ -277,45 +283,30 @@ fn condition_contended_requeue() {
     let shared = Shared::new(Line::default());
     let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
     let stranger = spawn_with(&shared, |shared| shared.data.lock().closed);
-    let mut line = shared.data.lock();
-    line.closed = true;
-    let waiting = line.waiting();
-    line.notified = line.arrivals;
-    drop(line);
-    assert_eq!(shared.changed.notify_all(), waiting);
+    release_and_close(&shared);
     for other in others {
         other.join().unwrap();
     }
     stranger.join().unwrap();
 }
 
-/// Makes the lock of the line a biased one.
-fn bias(shared: &Shared<Line>) {
+/// A line whose lock is a biased one, if locks are biased.
+fn biased_line() -> Arc<Shared<Line>> {
+    let shared = Shared::new(Line::default());
     drop(shared.data.lock());
+    shared
 }
 
 /// As `condition_notify_all_lock_free`, with a biased lock: the first revokes the bias before it takes the lock, or its release would not wake the second.
 fn condition_biased_lock_free() {
     let _biased = biased();
-    let shared = Shared::new(Line::default());
-    bias(&shared);
-    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
-    let mut line = shared.data.lock();
-    line.closed = true;
-    let waiting = line.waiting();
-    line.notified = line.arrivals;
-    drop(line);
-    assert_eq!(shared.changed.notify_all(), waiting);
-    for other in others {
-        other.join().unwrap();
-    }
+    two_in_this_line(&biased_line(), release_and_close);
 }
 
 /// With a biased lock that is held, the notifier revokes the bias before it moves the waiter to the lock's queue.
 fn condition_biased_lock_held() {
     let _biased = biased();
-    let shared = Shared::new(Line::default());
-    bias(&shared);
+    let shared = biased_line();
     let waiter = spawn_with(&shared, stand_in_line);
     close(&shared);
     waiter.join().unwrap();
