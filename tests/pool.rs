@@ -817,7 +817,7 @@ fn both_runs_at_the_same_time_if_a_worker_is_free() {
 fn while_a_worker_waits_others_take_what_it_has_forked() {
     /// Each waits for a job in another pool, which ends when the event is set.
     type Wait = fn(&WorkPool, &Arc<Event>) -> bool;
-    let waits: [(&str, Wait); 4] = [
+    const WAITS: [(&str, Wait); 4] = [
         ("apply", |other, ran| other.apply(|| ran.wait_for(LONG))),
         ("a handle", |other, ran| {
             let ran = Arc::clone(ran);
@@ -832,7 +832,7 @@ fn while_a_worker_waits_others_take_what_it_has_forked() {
     ];
     within(|| {
         let (pool, other) = (WorkPool::new(2), WorkPool::new(1));
-        for (name, wait) in waits {
+        for (name, wait) in WAITS {
             let ran = Arc::new(Event::new());
             let gate = keep_busy(&pool, 1);
             let in_time = pool.apply(|| {
