@@ -814,6 +814,42 @@ fn both_runs_at_the_same_time_if_a_worker_is_free() {
 }
 
 #[test]
+fn while_a_worker_waits_others_take_what_it_has_forked() {
+    /// Each waits for a job in another pool, which ends when the event is set.
+    type Wait = fn(&WorkPool, &Arc<Event>) -> bool;
+    const WAITS: [(&str, Wait); 4] = [
+        ("apply", |other, ran| other.apply(|| ran.wait_for(LONG))),
+        ("a handle", |other, ran| {
+            let ran = Arc::clone(ran);
+            other.apply_async(move || ran.wait_for(LONG)).join().unwrap()
+        }),
+        ("scope", |other, ran| {
+            let in_time = AtomicBool::new(false);
+            other.scope(|scope| scope.spawn(|| in_time.store(ran.wait_for(LONG), Ordering::Relaxed)));
+            in_time.into_inner()
+        }),
+        ("map", |other, ran| other.map([()], |()| ran.wait_for(LONG)) == [true]),
+    ];
+    within(|| {
+        let (pool, other) = (WorkPool::new(2), WorkPool::new(1));
+        for (name, wait) in WAITS {
+            let ran = Arc::new(Event::new());
+            let gate = keep_busy(&pool, 1);
+            let in_time = pool.apply(|| {
+                let first = || {
+                    // All were busy, so that the inner fork is private by now. The outer one is not, and taken before the other worker goes to sleep.
+                    gate.open();
+                    wait_until("the other worker is idle", || pool.idle() == 1);
+                    wait(&other, &ran)
+                };
+                pool.both(|| pool.both(first, || ran.set()).0, || ()).0
+            });
+            assert!(in_time, "{name}");
+        }
+    });
+}
+
+#[test]
 fn both_goes_on_with_the_first_panic_when_both_have_ended() {
     within(|| {
         for workers in [1, 2, 4] {

@@ -13,6 +13,13 @@ pub fn spawn<T: 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T
     loom::thread::spawn(f)
 }
 
+/// If so, the rest of this execution is of no interest: what branches off from here on is not explored.
+pub fn leave_out(is_left_out: bool) {
+    if is_left_out {
+        loom::skip_branch();
+    }
+}
+
 /// A timeout. Under loom any but zero may pass at any moment.
 pub fn some_time() -> Duration {
     Duration::from_millis(1)

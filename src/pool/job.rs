@@ -224,8 +224,7 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
     ///
     /// The entry was queued, and not taken back.
     pub(super) unsafe fn join(&self) -> Result<R, F> {
-        // While we wait, others may have what we have forked.
-        Worker::with_current(|worker| worker.into_iter().for_each(Worker::share));
+        Worker::share_of_caller();
         self.done.wait(|| {});
         let _access = self.result.begin_mut();
         // SAFETY: the job is done, so we have it to ourselves; and if it was not run, nobody has taken the closure.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::job::{Acted, Action, Entry, Failure, Header};
 use super::latch::Latch;
-use super::worker::Shared;
+use super::worker::{Shared, Worker};
 use crate::deadline::Deadline;
 use crate::hook::Hook;
 use crate::lock::Lock;
@@ -220,7 +220,12 @@ where
     } else if refused.is_some() {
         bulk.work(Action::Cancel, Hook(None));
     }
-    bulk.running.wait(|| {});
+    bulk.running.wait(|| {
+        // A worker of this pool has shared all when it pushed the helpers' entries. But it may be one of another pool.
+        if !has_worker {
+            Worker::share_of_caller();
+        }
+    });
 
     let Failure { payload, is_cancelled } = core::mem::take(&mut *bulk.failure.lock());
     for (chunk, is_complete) in bulk.is_complete.iter().enumerate() {

@@ -285,10 +285,10 @@ pub(super) fn scope<'env, T>(
         let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
         // SAFETY: the closure is counted, and over. The latch stays until we have waited for it.
         unsafe { Latch::count_down(&data.running) };
-        data.running.wait(|| {
-            if let Some(worker) = worker {
-                data.help(worker);
-            }
+        data.running.wait(|| match worker {
+            Some(worker) => data.help(worker),
+            // Perhaps it is one of another pool.
+            None => Worker::share_of_caller(),
         });
         if let Some(worker) = worker {
             // Those that were done by others before we came to them: none of these runs any more.

@@ -564,6 +564,11 @@ impl Worker {
         }
     }
 
+    /// Before the calling thread waits: if it is a worker, of whatever pool, others may have what it has forked meanwhile.
+    pub(super) fn share_of_caller() {
+        Worker::with_current(|worker| worker.into_iter().for_each(Worker::share));
+    }
+
     /// Lets our oldest private job be stolen. All are busy: nobody has to be told.
     #[cold]
     fn share_one(&self) {

@@ -1,7 +1,7 @@
 //! `Condition`: no notify is lost and none is eaten, counts are exact, order is kept, and every level of the lock comes back.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Data, Duration, JoinHandle, biased, some_time, spawn, spinning};
+use crate::world::{Arc, Data, Duration, JoinHandle, biased, leave_out, some_time, spawn, spinning};
 use raddle::raw::{RawCondition, RawLock, RawRLock};
 use raddle::{Condition, Lock, LockGuard, NotLocked, NotOwner, RLock};
 
@@ -21,6 +21,7 @@ pub const MODELS: &[Model] = &[
     exhaustive("condition_looking", 36, condition_looking),
     exhaustive("condition_looking_lock_held", 36, condition_looking_lock_held),
     bounded("condition_biased_lock_free", 3, 169_000, condition_biased_lock_free),
+    bounded("condition_biased_lock_seems_held", 3, 2180, condition_biased_lock_seems_held),
     exhaustive("condition_biased_lock_held", 23_200, condition_biased_lock_held),
     exhaustive("condition_hand_off", 22, condition_hand_off),
     exhaustive("condition_hand_off_timed", 1783, condition_hand_off_timed),
@@ -189,10 +190,23 @@ fn close(shared: &Shared<Line>) {
     line.notified = line.arrivals;
 }
 
+/// The same with the lock free by the time of the notify.
+fn release_and_close(shared: &Shared<Line>) {
+    let mut line = shared.data.lock();
+    line.closed = true;
+    let waiting = line.waiting();
+    line.notified = line.arrivals;
+    drop(line);
+    assert_eq!(shared.changed.notify_all(), waiting);
+}
+
 fn two_in_line(notifier: impl FnOnce(&Shared<Line>)) {
-    let shared = Shared::new(Line::default());
-    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
-    notifier(&shared);
+    two_in_this_line(&Shared::new(Line::default()), notifier);
+}
+
+fn two_in_this_line(shared: &Arc<Shared<Line>>, notifier: impl FnOnce(&Shared<Line>)) {
+    let others = [(); 2].map(|()| spawn_with(shared, stand_in_line));
+    notifier(shared);
     for other in others {
         other.join().unwrap();
     }
@@ -241,14 +255,7 @@ fn condition_notify_all_lock_held() {
 /// With the lock free, all are woken; if it is taken in between, they are moved, or the first is woken and answers for the rest, by the token
 /// `MORE`.
 fn condition_notify_all_lock_free() {
-    two_in_line(|shared| {
-        let mut line = shared.data.lock();
-        line.closed = true;
-        let waiting = line.waiting();
-        line.notified = line.arrivals;
-        drop(line);
-        assert_eq!(shared.changed.notify_all(), waiting);
-    });
+    two_in_line(release_and_close);
 }
 
 /// A third thread fights for the lock that the notified waiter was moved to.
@@ -277,45 +284,57 @@ fn condition_contended_requeue() {
     let shared = Shared::new(Line::default());
     let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
     let stranger = spawn_with(&shared, |shared| shared.data.lock().closed);
-    let mut line = shared.data.lock();
-    line.closed = true;
-    let waiting = line.waiting();
-    line.notified = line.arrivals;
-    drop(line);
-    assert_eq!(shared.changed.notify_all(), waiting);
+    release_and_close(&shared);
     for other in others {
         other.join().unwrap();
     }
     stranger.join().unwrap();
 }
 
-/// Makes the lock of the line a biased one.
-fn bias(shared: &Shared<Line>) {
+/// A line whose lock is a biased one, if locks are biased.
+fn biased_line() -> Arc<Shared<Line>> {
+    let shared = Shared::new(Line::default());
     drop(shared.data.lock());
+    shared
 }
 
-/// As `condition_notify_all_lock_free`, with a biased lock: the first revokes the bias before it takes the lock, or its release would not wake the second.
+/// As `condition_notify_all_lock_free`, with a biased lock.
 fn condition_biased_lock_free() {
     let _biased = biased();
-    let shared = Shared::new(Line::default());
-    bias(&shared);
-    let others = [(); 2].map(|()| spawn_with(&shared, stand_in_line));
-    let mut line = shared.data.lock();
-    line.closed = true;
-    let waiting = line.waiting();
-    line.notified = line.arrivals;
-    drop(line);
-    assert_eq!(shared.changed.notify_all(), waiting);
-    for other in others {
-        other.join().unwrap();
-    }
+    two_in_this_line(&biased_line(), release_and_close);
+}
+
+/// The lock is biased and free, but seems to be held when the notifier looks first: so the second waiter is moved to its queue. The first, who answers for that one, revokes
+/// the bias before it takes the lock, or its release would wake nobody.
+fn condition_biased_lock_seems_held() {
+    let _biased = biased();
+    let shared = Shared::new(false);
+    drop(shared.data.lock());
+    let mut closed = shared.data.lock();
+    let other = spawn_with(&shared, |shared| {
+        let mut closed = shared.data.lock();
+        if !*closed {
+            shared.changed.wait(&mut closed);
+        }
+    });
+    let notifier = spawn_with(&shared, |shared| {
+        if shared.changed.notify_all() < 2 {
+            // It came too early.
+            leave_out(true);
+            *shared.data.lock() = true;
+            shared.changed.notify_all();
+        }
+    });
+    shared.changed.wait(&mut closed);
+    drop(closed);
+    other.join().unwrap();
+    notifier.join().unwrap();
 }
 
 /// With a biased lock that is held, the notifier revokes the bias before it moves the waiter to the lock's queue.
 fn condition_biased_lock_held() {
     let _biased = biased();
-    let shared = Shared::new(Line::default());
-    bias(&shared);
+    let shared = biased_line();
     let waiter = spawn_with(&shared, stand_in_line);
     close(&shared);
     waiter.join().unwrap();

@@ -1,7 +1,7 @@
 //! `Lock`: mutual exclusion, hand-off, timeouts against wake-ups, fairness.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Duration, biased, some_time, spawn, spinning};
+use crate::world::{Arc, Duration, JoinHandle, biased, some_time, spawn, spinning};
 use raddle::raw::RawLock;
 use raddle::{Lock, LockGuard};
 
@@ -34,16 +34,73 @@ fn add_one(lock: &Lock<u32>) {
     *lock.lock() += 1;
 }
 
+/// Adds one unless its time is over, and returns what it has added.
+fn add_one_in_time(lock: &Lock<u32>) -> u32 {
+    lock.try_lock_for(some_time()).map_or(0, |mut guard| {
+        *guard += 1;
+        1
+    })
+}
+
+fn unbiased_lock() -> Arc<Lock<u32>> {
+    Arc::new(Lock::new(0))
+}
+
+/// A lock that its first release has biased, if locks are biased.
+fn biased_lock() -> Arc<Lock<u32>> {
+    let lock = unbiased_lock();
+    drop(lock.lock());
+    lock
+}
+
+fn spawn_with<R: Send + 'static>(
+    lock: &Arc<Lock<u32>>,
+    f: impl FnOnce(&Lock<u32>) -> R + Send + 'static,
+) -> JoinHandle<R> {
+    let lock = Arc::clone(lock);
+    spawn(move || f(&lock))
+}
+
+/// So many sections of this thread, and of one thread more for each number of `others`.
+fn sections<const OTHERS: usize>(lock: &Arc<Lock<u32>>, here: u32, others: [u32; OTHERS]) {
+    fn add(lock: &Lock<u32>, sections: u32) {
+        for _ in 0..sections {
+            add_one(lock);
+        }
+    }
+    let threads = others.map(|sections| spawn_with(lock, move |lock| add(lock, sections)));
+    add(lock, here);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(*lock.lock(), here + others.iter().sum::<u32>());
+}
+
+/// So many sections of this thread, one of a waiter that has time, and one of a waiter that may give up.
+fn one_has_no_time(lock: &Arc<Lock<u32>>, here: u32) {
+    let patient = spawn_with(lock, add_one);
+    let timed = spawn_with(lock, add_one_in_time);
+    for _ in 0..here {
+        add_one(lock);
+    }
+    patient.join().unwrap();
+    let timed = timed.join().unwrap();
+    assert!(!lock.is_locked());
+    assert_eq!(*lock.lock(), here + 1 + timed);
+}
+
+/// A timed acquisition gets in or gives up, beside another thread's section, and the lock is free afterwards.
+fn gets_in_or_gives_up(lock: &Arc<Lock<u32>>) {
+    let other = spawn_with(lock, add_one);
+    let got = add_one_in_time(lock);
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 1 + got);
+    assert!(!lock.is_locked());
+}
+
 /// Two threads, one section each.
 fn lock_two_threads() {
-    let lock = Arc::new(Lock::new(0));
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    add_one(&lock);
-    other.join().unwrap();
-    assert_eq!(*lock.lock(), 2);
+    sections(&unbiased_lock(), 1, [1]);
 }
 
 /// As above, and who finds the lock held stays awake for a moment.
@@ -54,110 +111,34 @@ fn lock_spinning() {
 
 /// Two threads, two sections each: a waiter is barged past, parks again, and starves.
 fn lock_two_threads_twice() {
-    let lock = Arc::new(Lock::new(0));
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || {
-            add_one(&lock);
-            add_one(&lock);
-        }
-    });
-    add_one(&lock);
-    add_one(&lock);
-    other.join().unwrap();
-    assert_eq!(*lock.lock(), 4);
+    sections(&unbiased_lock(), 2, [2]);
 }
 
 /// Three threads: a woken waiter answers for the one behind it.
 fn lock_three_threads() {
-    let lock = Arc::new(Lock::new(0));
-    let others = [(); 2].map(|()| {
-        let lock = Arc::clone(&lock);
-        spawn(move || add_one(&lock))
-    });
-    add_one(&lock);
-    for other in others {
-        other.join().unwrap();
-    }
-    assert_eq!(*lock.lock(), 3);
+    sections(&unbiased_lock(), 1, [1, 1]);
 }
 
 /// Two waiters, and a thread that takes the lock three times: waiters lose the race, starve, and are handed the lock.
 fn lock_starving() {
-    let lock = Arc::new(Lock::new(0));
-    let others = [(); 2].map(|()| {
-        let lock = Arc::clone(&lock);
-        spawn(move || add_one(&lock))
-    });
-    for _ in 0..3 {
-        add_one(&lock);
-    }
-    for other in others {
-        other.join().unwrap();
-    }
-    assert_eq!(*lock.lock(), 5);
+    sections(&unbiased_lock(), 3, [1, 1]);
 }
 
 /// As `lock_starving`, with a starving waiter that may time out, and leave HANDOFF stale.
 fn lock_two_starving() {
-    let lock = Arc::new(Lock::new(0));
-    let patient = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    let timed = spawn({
-        let lock = Arc::clone(&lock);
-        move || match lock.try_lock_for(some_time()) {
-            Some(mut guard) => {
-                *guard += 1;
-                1
-            }
-            None => 0,
-        }
-    });
-    add_one(&lock);
-    add_one(&lock);
-    patient.join().unwrap();
-    let timed = timed.join().unwrap();
-    assert_eq!(*lock.lock(), 3 + timed);
+    one_has_no_time(&unbiased_lock(), 2);
 }
 
 /// A timed acquisition gets in or gives up, and the lock is free afterwards.
 fn lock_timeout() {
-    let lock = Arc::new(Lock::new(0));
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    let got = match lock.try_lock_for(some_time()) {
-        Some(mut guard) => {
-            *guard += 1;
-            1
-        }
-        None => 0,
-    };
-    other.join().unwrap();
-    assert_eq!(*lock.lock(), 1 + got);
-    assert!(!lock.is_locked());
+    gets_in_or_gives_up(&unbiased_lock());
 }
 
 /// A waiter that times out takes nobody's wake-up with it: the third thread, which waits for ever, gets in.
 fn lock_timeout_passes_no_wake_up_on() {
-    let lock = Arc::new(Lock::new(0));
-    let timed = spawn({
-        let lock = Arc::clone(&lock);
-        move || match lock.try_lock_for(some_time()) {
-            Some(mut guard) => {
-                *guard += 1;
-                1
-            }
-            None => 0,
-        }
-    });
-    let patient = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
+    let lock = unbiased_lock();
+    let timed = spawn_with(&lock, add_one_in_time);
+    let patient = spawn_with(&lock, add_one);
     add_one(&lock);
     patient.join().unwrap();
     let timed = timed.join().unwrap();
@@ -166,13 +147,10 @@ fn lock_timeout_passes_no_wake_up_on() {
 
 /// A fair release hands over, or frees the lock if nobody waits.
 fn lock_unlock_fair() {
-    let lock = Arc::new(Lock::new(0));
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || {
-            add_one(&lock);
-            add_one(&lock);
-        }
+    let lock = unbiased_lock();
+    let other = spawn_with(&lock, |lock| {
+        add_one(lock);
+        add_one(lock);
     });
     let mut guard = lock.lock();
     *guard += 1;
@@ -184,21 +162,15 @@ fn lock_unlock_fair() {
 
 /// A fair release with two waiters, one of which may time out.
 fn lock_unlock_fair_three_threads() {
-    let lock = Arc::new(Lock::new(0));
-    let patient = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    let timed = spawn({
-        let lock = Arc::clone(&lock);
-        move || match lock.try_lock_for(some_time()) {
-            Some(mut guard) => {
-                *guard += 1;
-                LockGuard::unlock_fair(guard);
-                1
-            }
-            None => 0,
+    let lock = unbiased_lock();
+    let patient = spawn_with(&lock, add_one);
+    let timed = spawn_with(&lock, |lock| match lock.try_lock_for(some_time()) {
+        Some(mut guard) => {
+            *guard += 1;
+            LockGuard::unlock_fair(guard);
+            1
         }
+        None => 0,
     });
     let mut guard = lock.lock();
     *guard += 1;
@@ -210,16 +182,13 @@ fn lock_unlock_fair_three_threads() {
 
 /// `try_lock` and a zero timeout never wait, and exclude like the others.
 fn lock_try_lock() {
-    let lock = Arc::new(Lock::new(0));
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || match lock.try_lock() {
-            Some(mut guard) => {
-                *guard += 1;
-                1
-            }
-            None => 0,
+    let lock = unbiased_lock();
+    let other = spawn_with(&lock, |lock| match lock.try_lock() {
+        Some(mut guard) => {
+            *guard += 1;
+            1
         }
+        None => 0,
     });
     let got = match lock.try_lock_for(Duration::ZERO) {
         Some(mut guard) => {
@@ -235,11 +204,8 @@ fn lock_try_lock() {
 
 /// `unlocked` lets the other in, and comes back with the lock.
 fn lock_unlocked() {
-    let lock = Arc::new(Lock::new(0));
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
+    let lock = unbiased_lock();
+    let other = spawn_with(&lock, add_one);
     let mut guard = lock.lock();
     *guard += 1;
     LockGuard::unlocked(&mut guard, || ());
@@ -290,97 +256,34 @@ fn lock_raw_released_twice() {
     assert!(!lock.is_locked());
 }
 
-/// A lock that its first release has biased.
-fn biased_lock() -> Arc<Lock<u32>> {
-    let lock = Arc::new(Lock::new(0));
-    add_one(&lock);
-    lock
-}
-
 /// The bias is revoked while the lock is held, or while it is released by a plain store; and it comes back.
 fn lock_biased() {
     let _biased = biased();
-    let lock = biased_lock();
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    add_one(&lock);
-    other.join().unwrap();
-    assert_eq!(*lock.lock(), 3);
+    sections(&biased_lock(), 1, [1]);
 }
 
 /// As above, with two sections of one thread: the second may follow upon the revocation, or upon the bias's return.
 fn lock_biased_twice() {
     let _biased = biased();
-    let lock = biased_lock();
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    add_one(&lock);
-    add_one(&lock);
-    other.join().unwrap();
-    assert_eq!(*lock.lock(), 4);
+    sections(&biased_lock(), 2, [1]);
 }
 
 /// One waiter finds what another has made of the bias.
 fn lock_biased_three_threads() {
     let _biased = biased();
-    let lock = biased_lock();
-    let others = [(); 2].map(|()| {
-        let lock = Arc::clone(&lock);
-        spawn(move || add_one(&lock))
-    });
-    add_one(&lock);
-    for other in others {
-        other.join().unwrap();
-    }
-    assert_eq!(*lock.lock(), 4);
+    sections(&biased_lock(), 1, [1, 1]);
 }
 
 /// Two who wait for a biased release, one of which may give up.
 fn lock_biased_two_waiters() {
     let _biased = biased();
-    let lock = biased_lock();
-    let patient = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    let timed = spawn({
-        let lock = Arc::clone(&lock);
-        move || match lock.try_lock_for(some_time()) {
-            Some(mut guard) => {
-                *guard += 1;
-                1
-            }
-            None => 0,
-        }
-    });
-    add_one(&lock);
-    patient.join().unwrap();
-    let timed = timed.join().unwrap();
-    assert!(!lock.is_locked());
-    assert_eq!(*lock.lock(), 3 + timed);
+    one_has_no_time(&biased_lock(), 1);
 }
 
 /// A waiter that gives up has revoked the bias, and nobody misses it.
 fn lock_biased_timeout() {
     let _biased = biased();
-    let lock = biased_lock();
-    let other = spawn({
-        let lock = Arc::clone(&lock);
-        move || add_one(&lock)
-    });
-    let got = match lock.try_lock_for(some_time()) {
-        Some(mut guard) => {
-            *guard += 1;
-            1
-        }
-        None => 0,
-    };
-    other.join().unwrap();
-    assert_eq!(*lock.lock(), 2 + got);
+    gets_in_or_gives_up(&biased_lock());
 }
 
 /// The other way to release, while the lock is biased.

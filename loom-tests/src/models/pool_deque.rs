@@ -23,6 +23,7 @@ pub const MODELS: &[Model] = &[
     bounded("deque_two_thieves_two_items", 3, 51_294, two_thieves_two_items),
     exhaustive("deque_private", 5, private),
     bounded("deque_publish", 4, 4739, publish),
+    exhaustive("deque_publish_none", 1, publish_none),
     bounded("deque_publish_all", 4, 1219, publish_all),
     bounded("deque_private_again", 4, 786, private_again),
     bounded("deque_private_at_the_split", 4, 19_534, private_at_the_split),
@@ -285,6 +286,17 @@ fn publish() {
     assert_eq!(bag.pop_private(0, first), 0, "it is private no more");
     let popped = bag.pop();
     assert_eq!(popped + thief.join().unwrap(), 1);
+    assert!(bag.deque.is_empty());
+}
+
+/// With nothing private there is nothing to publish: what was popped is not to be had again. (One thread, so one execution.)
+fn publish_none() {
+    let bag = Bag::new();
+    bag.push(0);
+    bag.push(1);
+    let popped = bag.pop();
+    bag.publish_one();
+    assert_eq!(popped + bag.rest_by_steals(), 3);
     assert!(bag.deque.is_empty());
 }
 
