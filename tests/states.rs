@@ -50,13 +50,43 @@ fn the_functions_that_are_named_write_the_word() {
     let (sites, _) = source::sites(root());
     for declared in states::all(root()).expect("they can be read") {
         for function in declared.functions() {
-            let writes = sites.iter().any(|site| {
-                (&site.file, &site.receiver, site.function.as_str())
-                    == (&declared.file, &declared.receiver, function)
-            });
-            assert!(writes, "{}: {function} does nothing with {}", declared.name, declared.receiver);
+            let writes = sites
+                .iter()
+                .any(|site| site.function == function && declared.has(&site.file, &site.receiver));
+            assert!(
+                writes,
+                "{}: {function} does nothing with {}",
+                declared.name,
+                declared.receivers.join(", ")
+            );
         }
     }
+}
+
+/// What one variable does to a word would be missing from its diagram otherwise, and nothing would say so.
+#[test]
+fn every_name_of_a_word_is_said() {
+    let (sites, _) = source::sites(root());
+    let words = states::all(root()).expect("they can be read");
+    let mut sources = drawing::Sources::new(root());
+    let writes = |site: &&source::Site| site.kind == source::Kind::Atomic && site.operation != "load";
+    let mut wrong = Vec::new();
+    for declared in &words {
+        for receiver in &declared.receivers {
+            let mut named = sites.iter().filter(writes);
+            if !named.any(|site| declared.files.contains(&site.file) && site.receiver == *receiver) {
+                wrong.push(format!("{}: nothing is written by the name {receiver}", declared.name));
+            }
+        }
+        for site in sites.iter().filter(writes).filter(|site| declared.files.contains(&site.file)) {
+            let is_said = words.iter().any(|word| word.has(&site.file, &site.receiver));
+            if !is_said && !sources.has_field(&site.file, &site.receiver) {
+                let (file, line, receiver) = (&site.file, site.line, &site.receiver);
+                wrong.push(format!("{}: {receiver} at {file}:{line}, is it this word?", declared.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

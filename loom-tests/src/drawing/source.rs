@@ -60,6 +60,12 @@ impl<'a> Sources<'a> {
             .entry(name.to_owned())
             .or_insert_with(|| Source::parse(std::fs::read_to_string(root.join(name)).unwrap_or_default()))
     }
+
+    /// Whether a type in this file has an atomic of this name. What is called otherwise is a variable, or another file's.
+    #[allow(dead_code, reason = "for tests/states.rs")]
+    pub(crate) fn has_field(&mut self, file: &str, name: &str) -> bool {
+        self.file(file).fields().contains(name)
+    }
 }
 
 #[cfg(test)]

@@ -26,10 +26,10 @@ pub(crate) struct Declared {
     pub(crate) name: String,
     /// What stands above the diagram.
     pub(crate) title: String,
-    /// The file of the library where the word is written.
-    pub(crate) file: String,
-    /// What the operations are called on there.
-    pub(crate) receiver: String,
+    /// The files of the library where the word is written. The first declares its bits.
+    pub(crate) files: Vec<String>,
+    /// What the operations are called on there: a field, or the variables that stand for it.
+    pub(crate) receivers: Vec<String>,
     /// `u8`, `u64`, `usize` or `pointer`.
     word: String,
     /// The fields that no state is about.
@@ -106,6 +106,11 @@ impl Declared {
         format!("{FOLDER}/{}.{ending}", self.name)
     }
 
+    /// Whether an operation on what is called so there is one on this word.
+    pub(crate) fn has(&self, file: &str, receiver: &str) -> bool {
+        self.files.iter().any(|known| known == file) && self.receivers.iter().any(|known| known == receiver)
+    }
+
     /// What the models have made of the word, in its states: from values, with the functions that wrote them.
     pub(crate) fn seen<'a>(
         &self,
@@ -118,7 +123,7 @@ impl Declared {
             "pointer" => WordType::Pointer,
             _ => WordType::U64,
         };
-        let layout = sources.file(&self.file).layout(word);
+        let layout = self.files.first().map(|file| sources.file(file).layout(word)).unwrap_or_default();
         let name = |value: u64| match (word, value) {
             (WordType::Pointer, 0) => "null".to_owned(),
             (WordType::Pointer, _) => "a pointer".to_owned(),
@@ -206,6 +211,9 @@ const PORT: usize = 20;
 const GAP: usize = 22;
 const TOP: usize = 36;
 const LINE: usize = 17;
+/// Characters of a word's line in a box, and from one such line to the next.
+const WORD: usize = 26;
+const WORD_LINE: usize = 13;
 
 const STYLE: &str = "
 svg{--bg:#fff;--fg:#1f2328;--dim:#59636e;--line:#8c959f;--box:#f6f8fa;--down:#0969da;--up:#8250df;--self:#7d4e00}
@@ -219,6 +227,18 @@ text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-seri
 .nd,.nu,.ns{font-size:11px;font-weight:700;text-anchor:middle;paint-order:stroke;stroke:var(--bg);stroke-width:4px}
 .nd{fill:var(--down)}.nu{fill:var(--up)}.ns{fill:var(--self)}
 ";
+
+/// The names of a word's bits in as many lines as they need in a box.
+fn broken(word: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for name in word.split_inclusive('|') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + name.chars().count() <= WORD => line.push_str(name),
+            _ => lines.push(name.to_owned()),
+        }
+    }
+    lines
+}
 
 /// An arrow from one state to another, and the transitions that it stands for.
 struct Arrow<'a> {
@@ -269,7 +289,8 @@ fn draw(declared: &Declared) -> String {
     for state in 0..declared.state.len() {
         let most = ports(state, true).len().max(ports(state, false).len());
         let own = arrows.iter().any(|arrow| arrow.from == state && arrow.to == state);
-        let height = (most * PORT + 8).max(if own { 58 } else { 42 });
+        let more = (broken(&declared.state[state].word).len() - 1) * WORD_LINE;
+        let height = (most * PORT + 8).max(if own { 58 } else { 42 } + more);
         tops.push(y);
         heights.push(height);
         y += height + GAP;
@@ -345,22 +366,29 @@ fn draw(declared: &Declared) -> String {
             .filter(|arrow| arrow.from == index && arrow.to == index)
             .map(|arrow| arrow.number.to_string())
             .collect();
-        let middle = top + height / 2 - if own.is_empty() { 0 } else { 8 };
+        let word = broken(&state.word);
+        let more = (word.len() - 1) * WORD_LINE;
+        let middle = top + height / 2 - if own.is_empty() { 0 } else { 8 } - more / 2;
         let center = WIDTH / 2;
         let _ = writeln!(
             out,
             "<rect class=\"box\" x=\"{left}\" y=\"{top}\" width=\"{BOX}\" height=\"{height}\" rx=\"7\"/>\
-             <text class=\"h c\" x=\"{center}\" y=\"{}\">{}</text><text class=\"m\" x=\"{center}\" y=\"{}\">{}</text>",
+             <text class=\"h c\" x=\"{center}\" y=\"{}\">{}</text>{}",
             middle - 2,
             escape(&state.name),
-            middle + 14,
-            escape(&state.word),
+            word.iter()
+                .enumerate()
+                .map(|(index, line)| {
+                    let y = middle + 14 + index * WORD_LINE;
+                    format!("<text class=\"m\" x=\"{center}\" y=\"{y}\">{}</text>", escape(line))
+                })
+                .collect::<String>(),
         );
         if !own.is_empty() {
             let _ = writeln!(
                 out,
                 "<text class=\"ns\" x=\"{center}\" y=\"{}\">↻ {}</text>",
-                middle + 31,
+                middle + 31 + more,
                 own.join(", ")
             );
         }

@@ -175,7 +175,7 @@ fn names_differ() {
 
 fn declared(transitions: &str) -> states::Declared {
     let text = format!(
-        "title = \"Lock\"\nfile = \"src/lock/raw.rs\"\nreceiver = \"state\"\nword = \"u8\"\n\
+        "title = \"Lock\"\nfiles = [\"src/lock/raw.rs\"]\nreceivers = [\"state\", \"word\"]\nword = \"u8\"\n\
          [[state]]\nname = \"free\"\nword = \"UNLOCKED\"\n[[state]]\nname = \"held\"\nword = \"LOCKED\"\n{transitions}"
     );
     toml::from_str(&text).expect("as it should be")
@@ -205,9 +205,19 @@ fn what_is_said_of_a_word_and_what_was_seen_are_compared_both_ways() {
 }
 
 #[test]
+fn a_word_is_known_by_each_of_its_names_and_in_its_files_alone() {
+    let word = declared("");
+    assert!(word.has("src/lock/raw.rs", "state") && word.has("src/lock/raw.rs", "word"));
+    assert!(!word.has("src/lock/raw.rs", "other") && !word.has("src/lock/mod.rs", "state"));
+}
+
+#[test]
 fn a_diagram_has_each_state_and_each_arrow() {
     let svg = declared(&format!("{TAKE}{FREE}")).svg();
     assert_eq!(svg.matches("class=\"box\"").count(), 2);
     assert_eq!((svg.matches("class=\"down\"").count(), svg.matches("class=\"up\"").count()), (1, 1));
     assert!(svg.contains("prefers-color-scheme:dark") && svg.contains("free → held: a thread takes it"));
+    let long = "[[state]]\nname = \"all\"\nword = \"STARTED|CLAIMED|DONE|CANCELLED\"\n";
+    let svg = declared(long).svg();
+    assert!(svg.contains(">STARTED|CLAIMED|DONE|</text>") && svg.contains(">CANCELLED</text>"), "{svg}");
 }

@@ -22,6 +22,8 @@ pub const MODELS: &[Model] = &[
     bounded("timer_shutdown_and_insert", 3, 27_028, shutdown_and_insert),
     bounded("timer_start_and_cancel", 4, 19_700, start_and_cancel),
     bounded("timer_cancel_by_two", 3, 15_200, cancel_by_two),
+    bounded("timer_cancel_while_joined", 3, 40_500, cancel_while_joined),
+    bounded("timer_every_cancel_while_joined", 3, 261_000, every_cancel_while_joined),
 ];
 
 /// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in
@@ -248,4 +250,43 @@ fn cancel_by_two() {
     drop(timers);
     drop(timer);
     tally.check();
+}
+
+/// Who cancels a timer wakes those who have joined it, also one that is still in the wheel.
+fn cancel_while_joined() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = Arc::new(noting(&timers, &tally, &ran));
+    let other = spawn({
+        let timer = Arc::clone(&timer);
+        move || timer.join()
+    });
+    let is_cancelled = timer.cancel();
+    other.join().unwrap();
+    ran.with(|ran| assert_eq!(*ran == 1, !is_cancelled));
+    drop(timers);
+    drop(timer);
+    tally.check();
+}
+
+/// Who has joined a timer that runs again and again stays there from one run to the next.
+fn every_cancel_while_joined() {
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let timer = Arc::new(timers.every(some_time(), {
+        let ran = Arc::clone(&ran);
+        move || ran.with_mut(|ran| *ran += 1)
+    }));
+    let other = spawn({
+        let (timer, ran) = (Arc::clone(&timer), Arc::clone(&ran));
+        move || {
+            timer.join();
+            ran.with(|ran| *ran)
+        }
+    });
+    timer.cancel();
+    let runs = other.join().unwrap();
+    drop(timers);
+    ran.with(|ran| assert_eq!(*ran, runs));
 }

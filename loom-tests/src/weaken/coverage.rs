@@ -4,6 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use raddle::primitives::model::weaken::{self, Covered};
 use serde::{Deserialize, Serialize};
@@ -113,10 +114,19 @@ fn program() -> u64 {
     hasher.finish()
 }
 
-/// Keeps what a run of all models has found.
+/// How long a run of models may go on before what it has found is kept.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
+
+/// Keeps what models have found.
 pub(crate) fn keep(models: Vec<Covers>) {
-    let text = serde_json::to_string(&File { program: program(), models }).expect("plain text and numbers");
-    if let Err(error) = std::fs::write(path(), text) {
+    keep_as(program(), models);
+}
+
+fn keep_as(program: u64, models: Vec<Covers>) {
+    let text = serde_json::to_string(&File { program, models }).expect("plain text and numbers");
+    // In one step: a run that is broken off meanwhile leaves the earlier one.
+    let new = path().with_extension("new");
+    if let Err(error) = std::fs::write(&new, text).and_then(|()| std::fs::rename(new, path())) {
         eprintln!("{}: {error}", path().display());
     }
 }
@@ -126,39 +136,41 @@ pub(crate) fn is_wanted(wanted: Option<&str>, model: &str) -> bool {
     wanted.is_none_or(|wanted| wanted.split(',').any(|text| model.contains(text)))
 }
 
-/// What every model reaches: as kept by this very program, or found out now. If only some are asked for, that is not kept.
+/// What every model reaches that is asked for, and others too: as kept by this very program, or found out now. A run that is broken off goes on
+/// from there the next time.
 ///
 /// # Errors
 ///
 /// The models that fail, with nothing planted.
 pub(crate) fn of_models(wanted: Option<&str>) -> Result<Vec<Covers>, Vec<&'static str>> {
     let kept = std::fs::read_to_string(path()).ok().and_then(|text| serde_json::from_str::<File>(&text).ok());
-    if let Some(kept) = kept
-        && kept.program == program()
-    {
-        return Ok(kept.models);
-    }
+    let program = program();
+    let kept = kept.filter(|kept| kept.program == program).map_or(Vec::new(), |kept| kept.models);
     let mut models = crate::every_model();
     models.retain(|model| is_wanted(wanted, model.name));
+    models.retain(|model| kept.iter().all(|kept| kept.model != model.name));
+    if models.is_empty() {
+        return Ok(kept);
+    }
     println!("running {} models once, to see what they reach", models.len());
-    let found = Mutex::new(Vec::new());
+    let found = Mutex::new((kept, Instant::now()));
     let failed = Mutex::new(Vec::new());
     in_parallel(models, |model| match crate::in_a_child(model.name) {
         Outcome::Passed { executions, seconds, reached, moved } => {
             let covers = Covers { model: model.name.to_owned(), executions, seconds, reached, moved };
-            found.lock().expect("nobody panics with it").push(covers);
+            let (found, kept) = &mut *found.lock().expect("nobody panics with it");
+            found.push(covers);
+            if kept.elapsed() > KEPT_EVERY {
+                keep_as(program, found.clone());
+                *kept = Instant::now();
+            }
         }
         Outcome::Failed(_) | Outcome::Unknown(_) => {
             failed.lock().expect("nobody panics with it").push(model.name)
         }
     });
+    let (found, _) = found.into_inner().expect("nobody panics with it");
+    keep_as(program, found.clone());
     let failed = failed.into_inner().expect("nobody panics with it");
-    if !failed.is_empty() {
-        return Err(failed);
-    }
-    let found = found.into_inner().expect("nobody panics with it");
-    if wanted.is_none() {
-        keep(found.clone());
-    }
-    Ok(found)
+    if failed.is_empty() { Ok(found) } else { Err(failed) }
 }

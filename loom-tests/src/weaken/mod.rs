@@ -62,9 +62,10 @@ struct Options {
     /// the pictures that docs/orderings.toml lists.
     #[arg(long)]
     write: bool,
-    /// Only writes what the models make of the words to docs/states/, after a run of all models, and draws the diagrams.
-    #[arg(long)]
-    states: bool,
+    /// Only writes what the models make of the words to docs/states/, after a run of all models, and draws the diagrams; or of the one word
+    /// NAME. With --models it writes nothing, and says where these models do not do what docs/states/*.toml says.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    states: Option<String>,
     /// Writes nothing to docs/.
     #[arg(long)]
     dry: bool,
@@ -137,13 +138,17 @@ fn command(options: &Options) -> Result<bool, String> {
     let models = options.models.as_deref();
     let mut covers = coverage::of_models(models)
         .map_err(|failed| format!("these models fail as the source stands: {}", failed.join(", ")))?;
-    if options.states {
-        states::keep(&ground, &covers)?;
-        return Ok(states::draw()? == 0);
+    covers.retain(|covers| coverage::is_wanted(models, &covers.model));
+    if let Some(name) = &options.states {
+        let words = states::words(name)?;
+        if models.is_some() {
+            return Ok(states::say(&ground, &words, &covers) == 0);
+        }
+        states::keep(&ground, &words, &covers)?;
+        return Ok(states::draw(&words)? == 0);
     }
     // (Some models alone say nothing of that.)
     let unreached = if models.is_some() { 0 } else { compare(&ground, &covers) } + unread.len();
-    covers.retain(|covers| coverage::is_wanted(models, &covers.model));
     let plans = plans(&ground, &covers, options)?;
     if options.list {
         list(&ground, &covers, &plans, options)?;
@@ -154,7 +159,7 @@ fn command(options: &Options) -> Result<bool, String> {
     let stale = if options.recheck && models.is_none() { states::compare(&ground, &covers)? } else { 0 };
     let is_whole = models.is_none() && options.site.is_none() && options.file.is_none();
     if is_whole && !(options.recheck || options.dry || options.is_for_looking()) {
-        states::keep(&ground, &covers)?;
+        states::keep(&ground, &states::words("")?, &covers)?;
     }
     run::run(ground, plans, options, unreached + stale)
 }
@@ -335,7 +340,7 @@ fn write(ground: &Ground) -> Result<bool, String> {
         println!("{complaint}");
     }
     println!("{}: {score:?}", table::TABLE);
-    let wrong = pictures::draw(ground) + states::draw()?;
+    let wrong = pictures::draw(ground) + states::draw(&states::words("")?)?;
     Ok(wrong == 0 && complaints.is_empty())
 }
 
