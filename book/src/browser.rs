@@ -136,7 +136,11 @@ impl Browser {
     pub fn load(&mut self, file: &Path, fragment: &str) -> Vec<String> {
         self.events.clear();
         let url = format!("file://{}{fragment}", file.display());
-        self.order("Page.navigate", json!({"url": url}));
+        let answer = self.order("Page.navigate", json!({"url": url}));
+        if answer["loaderId"].is_null() {
+            // Only the fragment is another one: nothing would be loaded.
+            self.order("Page.reload", json!({}));
+        }
         let deadline = Instant::now() + PATIENCE;
         let mut wrong = Vec::new();
         let mut loaded = false;

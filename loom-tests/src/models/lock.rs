@@ -46,7 +46,7 @@ fn lock_two_threads() {
     assert_eq!(*lock.lock(), 2);
 }
 
-/// As above, and who finds the lock held stays awake for a moment.
+/// Two threads, one section each, and who finds the lock held stays awake for a moment.
 fn lock_spinning() {
     let _spinning = spinning(1);
     lock_two_threads();
@@ -310,7 +310,7 @@ fn lock_biased() {
     assert_eq!(*lock.lock(), 3);
 }
 
-/// As above, with two sections of one thread: the second may follow upon the revocation, or upon the bias's return.
+/// The bias is revoked, with two sections of one thread: the second may follow upon the revocation, or upon the bias's return.
 fn lock_biased_twice() {
     let _biased = biased();
     let lock = biased_lock();
