@@ -73,7 +73,7 @@ mod command {
                         screenshots(&args, &out, &mut complain);
                     }
                 }
-                Err(error) => complain(format!("{error:?}")),
+                Err(error) => complain(format!("{error:#}")),
             }
         }
         if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
