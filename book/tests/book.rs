@@ -238,10 +238,12 @@ fn an_execution_is_stepped_through() {
     assert!(at == "2 / 5" && second.contains("T0: write data"), "{at} {second}");
     let (at, again, _) = shown("document.getElementById('back').click()");
     assert!(at == "1 / 5" && again == first, "{at} {again}");
-    // It clicks itself through all of it, and looks whether it fits into the window.
-    browser.load(&file, "#test");
-    let said = browser.evaluate("document.body.dataset.test");
-    assert_eq!(said, "ok 5");
+    let (at, last, _) = shown("for (let n = 0; n < 4; n++) document.getElementById('next').click()");
+    assert!(at == "5 / 5" && last.contains("a data race"), "{at} {last}");
+    // A link to a step goes there, from the page itself too.
+    assert_eq!(browser.load(&file, "#step-2"), [""; 0]);
+    assert_eq!(browser.evaluate("document.getElementById('where').textContent"), "3 / 5");
+    assert_eq!(browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), true);
     // It is as bright as the reader wants it, or as the book was left.
     let background = "getComputedStyle(document.body).backgroundColor";
     assert_eq!(browser.evaluate(background), "rgb(13, 17, 23)");
