@@ -80,7 +80,8 @@ fn browser() -> Option<PathBuf> {
 fn each_page_can_be_stepped_through_in_a_browser() {
     let folder = tempfile::tempdir().expect("a place for the pages");
     let reasons = table::Reasons::read(root());
-    let count = pages::write(root(), &reasons, folder.path()).unwrap_or_else(|message| panic!("{message}"));
+    let count = pages::write(root(), &reasons, folder.path(), &|_| Vec::new())
+        .unwrap_or_else(|message| panic!("{message}"));
     let Some(browser) = browser() else {
         println!("skipped: there is no chromium");
         return;
@@ -142,13 +143,13 @@ fn each_page_can_be_stepped_through_in_a_browser() {
 #[test]
 fn a_page_stands_alone() {
     let folder = tempfile::tempdir().expect("a place for the pages");
-    pages::write(root(), &table::Reasons::read(root()), folder.path())
+    pages::write(root(), &table::Reasons::read(root()), folder.path(), &|_| Vec::new())
         .unwrap_or_else(|message| panic!("{message}"));
     let page = std::fs::read_to_string(folder.path().join("lock-release.html")).expect("it is written");
     for outside in ["http:", "https:", " src=", "@import", "url("] {
         assert!(!page.contains(outside), "{outside}");
     }
-    assert!(page.contains("prefers-color-scheme: dark") && page.contains("aria-label=\"one step on\""));
+    assert!(page.contains("color-scheme: light dark") && page.contains("aria-label=\"one step on\""));
     // No text of the source ends the script.
     assert_eq!(page.matches("</script>").count(), 2);
 }

@@ -30,7 +30,8 @@ fn each_ordering_has_its_sentence_and_a_model_that_fails_without_it() {
 #[test]
 fn the_table_is_that_of_the_source() {
     let (sites, _) = source::sites(root());
-    let (made, score) = table::render(&sites, &table::read_verdicts(root()), &table::Reasons::read(root()));
+    let (made, score) =
+        table::render(&sites, &table::read_verdicts(root()), &table::Reasons::read(root()), None);
     assert_eq!(score.unknown, 0, "mutants of which nothing is known");
     let there = std::fs::read_to_string(root().join(table::TABLE)).expect("the table is there");
     for (number, (there, made)) in there.lines().zip(made.lines()).enumerate() {

@@ -136,7 +136,27 @@ impl Browser {
     pub fn load(&mut self, file: &Path, fragment: &str) -> Vec<String> {
         self.events.clear();
         let url = format!("file://{}{fragment}", file.display());
-        self.order("Page.navigate", json!({"url": url}));
+        let answer = self.order("Page.navigate", json!({"url": url}));
+        if answer["loaderId"].is_null() {
+            // Only the fragment is another one, so nothing is loaded: it is by way of an empty page.
+            self.order("Page.navigate", json!({"url": "about:blank"}));
+            self.until_loaded("about:blank");
+            self.order("Page.navigate", json!({"url": url}));
+        }
+        let mut wrong = self.until_loaded(&url);
+        let images = self.evaluate(
+            "Promise.all([...document.images].map(image => { image.loading = 'eager'; return image.decode().then(() => null, \
+             () => 'the picture ' + image.src + ' does not show'); })).then(list => list.filter(line => line))",
+        );
+        wrong.extend(
+            images.as_array().into_iter().flatten().filter_map(|line| line.as_str().map(str::to_owned)),
+        );
+        wrong.extend(self.complaints());
+        wrong
+    }
+
+    /// Waits until the page is there, and says what went wrong meanwhile.
+    fn until_loaded(&mut self, url: &str) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut wrong = Vec::new();
         let mut loaded = false;
@@ -151,14 +171,6 @@ impl Browser {
                 self.events.push_back(event.unwrap_or_else(|_| panic!("{url} does not end loading")));
             }
         }
-        let images = self.evaluate(
-            "Promise.all([...document.images].map(image => { image.loading = 'eager'; return image.decode().then(() => null, \
-             () => 'the picture ' + image.src + ' does not show'); })).then(list => list.filter(line => line))",
-        );
-        wrong.extend(
-            images.as_array().into_iter().flatten().filter_map(|line| line.as_str().map(str::to_owned)),
-        );
-        wrong.extend(self.complaints());
         wrong
     }
 

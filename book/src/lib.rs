@@ -5,7 +5,13 @@
 #[cfg(not(feature = "loom"))]
 pub mod browser;
 #[cfg(not(feature = "loom"))]
+#[path = "../../loom-tests/src/drawing/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a module of another package, which needs more of it")]
+mod drawing;
+#[cfg(not(feature = "loom"))]
 pub mod excerpt;
+#[cfg(not(feature = "loom"))]
+pub mod executions;
 #[cfg(not(feature = "loom"))]
 pub mod items;
 #[cfg(not(feature = "loom"))]

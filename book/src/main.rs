@@ -73,7 +73,7 @@ mod command {
                         screenshots(&args, &out, &mut complain);
                     }
                 }
-                Err(error) => complain(format!("{error:?}")),
+                Err(error) => complain(format!("{error:#}")),
             }
         }
         if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -89,8 +89,20 @@ mod command {
         browser.look(args.width, args.height, args.dark);
         for page in &args.screenshot {
             let (file, fragment) = page.split_once('#').unwrap_or((page, ""));
+            if !out.join(file).is_file() {
+                complain(format!("{page}: there is no {}", out.join(file).display()));
+                continue;
+            }
             let hash = if fragment.is_empty() { String::new() } else { format!("#{fragment}") };
             browser.load(&out.join(file), &hash).into_iter().for_each(&mut *complain);
+            // A source page has lines, one that steps through an execution a list of links to the steps.
+            let found = "(id) => id === '' || document.getElementById(id) || document.getElementById(id.split('-L')[0]) \
+                         || [...document.links].some((link) => link.hash === '#' + id)";
+            let found = format!("Boolean(({found})(decodeURIComponent(location.hash.slice(1))))");
+            if browser.evaluate(&found) != true {
+                complain(format!("{page}: the page has no #{fragment}"));
+                continue;
+            }
             let name = page.replace(['/', '#', '.'], "-");
             let path = out.join(format!("{name}-{}{}.png", args.width, if args.dark { "-dark" } else { "" }));
             match browser::decode(&browser.screenshot()).map(|png| std::fs::write(&path, png)) {

@@ -16,8 +16,10 @@ pub struct Model {
     pub line: usize,
     /// What its function says of itself.
     pub docs: String,
-    /// How many threads it has, if that can be read.
+    /// How many threads it has, if that can be read: that which begins, and those that it starts itself.
     pub threads: Option<usize>,
+    /// Whether the type starts threads too.
+    pub hidden: bool,
     /// Up to how many preemptions it is explored, if not exhaustively.
     pub preemptions: Option<usize>,
     /// The least number of executions that it has to explore.
@@ -112,22 +114,20 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
             };
             // A function, or a closure that calls one with arguments.
             let (called, line) = match body {
-                syn::Expr::Closure(closure) => match &*closure.body {
-                    syn::Expr::Call(call) => (path_of(&call.func), Some(title.span().start().line)),
-                    _ => (None, Some(title.span().start().line)),
-                },
-                body => (Some(path_of(body).ok_or_else(unknown)?), None),
+                syn::Expr::Closure(closure) => {
+                    (called_by(&closure.body).ok_or_else(unknown)?, Some(title.span().start().line))
+                }
+                body => (path_of(body).ok_or_else(unknown)?, None),
             };
-            let function = called.as_ref().and_then(|called| functions.get(called));
-            let threads = function
-                .filter(|_| !hidden)
-                .and_then(|function| started(&function.block, &blocks, Vec::new()));
+            let function = functions.get(&called);
+            let threads = function.and_then(|function| started(&function.block, &blocks, Vec::new()));
             models.push(Model {
                 name: title.value(),
                 file: name.to_owned(),
                 line: line.or(function.map(|function| function.sig.ident.span().start().line)).unwrap_or(1),
                 docs: function.map_or(String::new(), |function| docs(&function.attrs)),
-                threads: threads.filter(|&threads| threads > 0).map(|threads| 1 + threads),
+                threads: threads.filter(|&threads| threads > 0 || hidden).map(|threads| 1 + threads),
+                hidden,
                 preemptions: match preemptions {
                     Some(preemptions) => Some(number(preemptions).ok_or_else(unknown)?),
                     None => None,
@@ -156,6 +156,18 @@ fn docs(attrs: &[syn::Attribute]) -> String {
 fn path_of(expr: &syn::Expr) -> Option<String> {
     match expr {
         syn::Expr::Path(path) => Some(path.path.segments.last()?.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// The function that a closure does nothing but call.
+fn called_by(body: &syn::Expr) -> Option<String> {
+    match body {
+        syn::Expr::Call(call) => path_of(&call.func),
+        syn::Expr::Block(block) => match &block.block.stmts[..] {
+            [syn::Stmt::Expr(call, _)] => called_by(call),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use crate::Book;
+use crate::weaken::table::Verdict;
 use crate::{excerpt, tables};
 
 /// Something that is wrong in a page.
@@ -105,7 +106,7 @@ fn generate(book: &Book, page: &str, block: &Block) -> Result<String, String> {
     match block.kind.as_str() {
         "excerpt" => excerpt::render(&book.repository, &up, file, rest),
         "state" => tables::state(&book.repository, &up, file, rest),
-        "orderings" => tables::orderings(book, &up, file, rest),
+        "orderings" => tables::orderings(book, &up, file, rest, None),
         "models" => tables::models(book, &up, &block.args),
         "api" => tables::api(&book.repository, &up, file, rest),
         "sizes" => tables::sizes(&block.args),
@@ -120,6 +121,25 @@ pub fn up_to_root(page: &str) -> String {
 
 /// The page with everything in it as it should be. A block with a problem stays as it is.
 pub fn rewrite(book: &Book, page: &str, text: &str) -> (String, Vec<Problem>) {
+    replace(page, text, |block| Some(generate(book, page, block)))
+}
+
+/// The page with its tables of orderings as they are in the rendered book: `steps` stands behind each mutant that a model has noticed.
+pub fn with_orderings(book: &Book, page: &str, text: &str, steps: &dyn Fn(&Verdict) -> String) -> String {
+    let up = up_to_root(page);
+    let make = |block: &Block| {
+        let (file, rest) = block.args.split_once(' ').unwrap_or((&block.args, ""));
+        (block.kind == "orderings").then(|| tables::orderings(book, &up, file, rest.trim(), Some(steps)))
+    };
+    replace(page, text, make).0
+}
+
+/// The page with what `make` makes of its blocks. A block with a problem stays as it is, and so does one of which it makes nothing.
+fn replace(
+    page: &str,
+    text: &str,
+    make: impl Fn(&Block) -> Option<Result<String, String>>,
+) -> (String, Vec<Problem>) {
     let (blocks, mut problems) = blocks(page, text);
     let lines: Vec<&str> = text.lines().collect();
     let mut made = String::new();
@@ -129,18 +149,16 @@ pub fn rewrite(book: &Book, page: &str, text: &str) -> (String, Vec<Problem>) {
             made.push_str(line);
             made.push('\n');
         }
-        match generate(book, page, block) {
-            Ok(text) => made.push_str(&format!("\n{}\n\n", text.trim_end())),
-            Err(what) => {
+        next = block.end - 1;
+        match make(block) {
+            Some(Ok(text)) => made.push_str(&format!("\n{}\n\n", text.trim_end())),
+            Some(Err(what)) => {
                 let what = format!("`{}`: {what}", block.address());
                 problems.push(Problem { page: page.to_owned(), line: block.begin, what });
-                for line in &lines[block.begin..block.end - 1] {
-                    made.push_str(line);
-                    made.push('\n');
-                }
+                next = block.begin;
             }
+            None => next = block.begin,
         }
-        next = block.end - 1;
     }
     for line in &lines[next..] {
         made.push_str(line);

@@ -7,18 +7,22 @@ use std::path::{Path, PathBuf};
 use mdbook_driver::MDBook;
 use mdbook_driver::book::{Book as MdBook, BookItem};
 use mdbook_driver::config::Config;
-use mdbook_driver::errors::Result;
+use mdbook_driver::errors::{Error, Result};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
+use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use crate::Book;
-use crate::links;
+use crate::{executions, links};
 
 /// Where the linked files of the repository are, in the rendered book.
 const SOURCE: &str = "source";
 
-/// Makes links into the repository into links to the pages that show those files.
+/// Makes links into the repository into links to the pages that show those files, adds those to the pages that step through executions,
+/// and puts tables into boxes.
 struct IntoTheSource {
     root: PathBuf,
+    /// The pages as the rendered book has them.
+    pages: HashMap<String, String>,
     linked: std::rc::Rc<RefCell<BTreeSet<String>>>,
 }
 
@@ -32,6 +36,9 @@ impl Preprocessor for IntoTheSource {
             let BookItem::Chapter(chapter) = item else { return };
             let Some(path) = &chapter.source_path else { return };
             let page = format!("docs/{}", path.display());
+            if let Some(text) = self.pages.get(&page) {
+                chapter.content = in_boxes(text);
+            }
             let mut links = links::links(&chapter.content);
             links.sort_by_key(|link| std::cmp::Reverse(link.at.start));
             for link in links {
@@ -51,6 +58,28 @@ impl Preprocessor for IntoTheSource {
         });
         Ok(book)
     }
+}
+
+/// The first columns of the tables that have a layout of their own: of orderings, of models, of a state, and of Python's names.
+const BOXES: [&str; 5] = ["place", "model", "field", "constant", "Python"];
+
+/// The text with these tables in boxes that are named by the first column: `raddle.css` lays them out.
+fn in_boxes(text: &str) -> String {
+    let mut made = text.to_owned();
+    let tables: Vec<_> = Parser::new_ext(text, Options::ENABLE_TABLES)
+        .into_offset_iter()
+        .filter(|(event, _)| matches!(event, Event::Start(Tag::Table(_))))
+        .collect();
+    for (_, range) in tables.into_iter().rev() {
+        let head = text[range.clone()].lines().next().unwrap_or_default();
+        let first = head.trim_start_matches('|').split('|').next().unwrap_or_default().trim();
+        // (Within a list a line would not begin with it.)
+        if BOXES.contains(&first) && text[..range.start].ends_with('\n') {
+            made.insert_str(range.end, "\n</div>\n\n");
+            made.insert_str(range.start, &format!("<div class=\"by-{first}\">\n\n"));
+        }
+    }
+    made
 }
 
 /// Renders the book into `into`, which is made anew.
@@ -80,9 +109,15 @@ pub fn render(book: &Book, into: &Path) -> Result<()> {
     let mut rendering = MDBook::load_with_config(book.root(), config)?;
     rendering.with_preprocessor(IntoTheSource {
         root: book.root().to_owned(),
+        pages: book
+            .pages()
+            .into_iter()
+            .map(|page| (page.clone(), executions::with_steps(book, &page)))
+            .collect(),
         linked: std::rc::Rc::clone(&linked),
     });
     rendering.build()?;
+    executions::write(book, &into.join(executions::FOLDER)).map_err(Error::msg)?;
     for file in linked.borrow().iter() {
         show_source(book, &into, file)?;
     }
@@ -116,6 +151,7 @@ fn show_source(book: &Book, into: &Path, file: &str) -> Result<()> {
     let page = include_str!("../theme/source.html")
         .replace("{{title}}", &escaped(file))
         .replace("{{up}}", &up)
+        .replace("{{theme}}", include_str!("../../loom-tests/src/drawing/stepper/theme.js").trim_end())
         .replace("{{lines}}", &lines);
     let path = into.join(SOURCE).join(format!("{file}.html"));
     std::fs::create_dir_all(path.parent().expect("it is in a folder"))?;
@@ -193,13 +229,15 @@ pub fn broken_links(folder: &Path) -> Vec<String> {
                 if !target.is_file() {
                     broken.push(format!("{shown}: `{to}` is not there"));
                 } else if let Some(ids) = ids.get(&target) {
-                    // A source page marks ranges of lines.
-                    let first = if target.starts_with(folder.join(SOURCE)) {
-                        fragment.split("-L").next()
+                    // A source page marks ranges of lines; one that steps through an execution goes to the step, if it lists that.
+                    let is_there = if target.starts_with(folder.join(SOURCE)) {
+                        fragment.split("-L").next().is_some_and(|first| ids.contains(first))
+                    } else if target.starts_with(folder.join(executions::FOLDER)) {
+                        texts[&target].contains(&format!(" href=\"#{fragment}\""))
                     } else {
-                        Some(fragment)
+                        ids.contains(fragment)
                     };
-                    if !fragment.is_empty() && !first.is_some_and(|first| ids.contains(first)) {
+                    if !fragment.is_empty() && !is_there {
                         broken.push(format!("{shown}: `{to}` leads to no place in that page"));
                     }
                 }

@@ -184,8 +184,14 @@ fn names(text: &str, name: &str) -> bool {
 }
 
 /// The orderings of a file, or of some of its functions: what each pairs with and which model fails without it; and why the others are
-/// Relaxed.
-pub fn orderings(book: &Book, up: &str, file: &str, options: &str) -> Result<String, String> {
+/// Relaxed. `steps` is what stands behind a mutant that a model has noticed.
+pub fn orderings(
+    book: &Book,
+    up: &str,
+    file: &str,
+    options: &str,
+    steps: Option<&dyn Fn(&table::Verdict) -> String>,
+) -> Result<String, String> {
     let (with_pictures, functions) = match options.strip_prefix("without pictures") {
         Some(functions) => (false, functions),
         None => (true, options),
@@ -233,9 +239,10 @@ pub fn orderings(book: &Book, up: &str, file: &str, options: &str) -> Result<Str
                     return format!("*{weaker}*: no model can notice. {}{picture}", cell(why));
                 }
                 match verdicts.get(&(key.clone(), weaker.clone())) {
-                    Some(table::Verdict { model: Some(model), how, .. }) => {
+                    Some(verdict @ table::Verdict { model: Some(model), how, .. }) => {
+                        let steps = steps.map_or(String::new(), |steps| steps(verdict));
                         let how = how.as_deref().map_or(String::new(), |how| format!(": {}", cell(how)));
-                        format!("*{weaker}*: `{model}` fails{how}{picture}")
+                        format!("*{weaker}*: `{model}` fails{how}{picture}{steps}")
                     }
                     _ => format!("*{weaker}*: not known{picture}"),
                 }
@@ -296,7 +303,11 @@ pub fn models(book: &Book, up: &str, prefixes: &str) -> Result<String, String> {
                 code(&model.name),
                 model.line,
                 cell(&first_sentence(&model.docs)),
-                model.threads.map_or("not counted".to_owned(), |threads| threads.to_string()),
+                match model.threads {
+                    Some(threads) if model.hidden => format!("{threads}, and the type's own"),
+                    Some(threads) => threads.to_string(),
+                    None => "not counted".to_owned(),
+                },
                 model
                     .preemptions
                     .as_ref()

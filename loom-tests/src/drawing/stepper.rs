@@ -16,12 +16,16 @@ use super::{Execution, Step, shorten};
 
 const CSS: &str = include_str!("stepper/page.css");
 const JS: &str = include_str!("stepper/page.js");
+/// Light or dark.
+const THEME: &str = include_str!("stepper/theme.js");
 
 /// What stands round an execution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
     /// The file's name, without its ending.
     pub(crate) page: &'a str,
+    /// Where else a reader may want to go: addresses, and what they are called.
+    pub(crate) ways: &'a [(String, String)],
     pub(crate) title: &'a str,
     /// The site's name.
     pub(crate) site: &'a str,
@@ -113,8 +117,9 @@ pub(super) fn draw(execution: &Execution, about: About<'_>, sources: &mut Source
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}: {}</title>\n<style>\n{CSS}</style>\n\
-         <h1>{title}</h1>\n<p class=\"dim mono\">{}; model <b>{}</b></p>\n",
+         {}<h1>{title}</h1>\n<p class=\"dim mono\">{}; model <b>{}</b></p>\n",
         escape(file),
+        ways(about.ways),
         escape(about.site),
         escape(about.model),
     );
@@ -156,19 +161,27 @@ pub(super) fn draw(execution: &Execution, about: About<'_>, sources: &mut Source
     }
     let _ = write!(
         out,
-        "</ol>\n</main>\n<script type=\"application/json\" id=\"execution\">{json}</script>\n<script>\n{JS}</script>\n</html>\n"
+        "</ol>\n</main>\n<script type=\"application/json\" id=\"execution\">{json}</script>\n<script>\n{THEME}{JS}</script>\n</html>\n"
     );
     out
 }
 
+/// The links above a page.
+fn ways(ways: &[(String, String)]) -> String {
+    let links = ways.iter().map(|(to, name)| format!("<a href=\"{}\">{}</a>", escape(to), escape(name)));
+    let links: Vec<String> = links.collect();
+    if links.is_empty() { String::new() } else { format!("<p class=\"ways\">{}</p>\n", links.join(" · ")) }
+}
+
 /// A page with links, in the same dress.
-pub(crate) fn list_page(title: &str, body: &str) -> String {
+pub(crate) fn list_page(title: &str, leads: &[(String, String)], body: &str) -> String {
     let title = escape(title);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{CSS}li {{ margin: .3rem 0; overflow-wrap: anywhere; }} a {{ color: var(--accent); }}\n</style>\n\
-         <h1>{title}</h1>\n{body}</html>\n"
+         {}<h1>{title}</h1>\n{body}<script>\n{THEME}</script>\n</html>\n",
+        ways(leads)
     )
 }
 

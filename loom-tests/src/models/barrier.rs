@@ -113,7 +113,7 @@ fn barrier_two_threads() {
     assert_eq!(meeting.barrier.n_waiting(), 0);
 }
 
-/// As above, and who waits stays awake for a moment.
+/// Two threads meet, and who waits stays awake for a moment.
 fn barrier_spinning() {
     let _spinning = spinning(1);
     barrier_two_threads();

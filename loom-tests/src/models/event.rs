@@ -63,7 +63,7 @@ fn event_set_wait() {
     assert!(shared.event.is_set());
 }
 
-/// As above, and who waits stays awake for a moment.
+/// Set against wait, and who waits stays awake for a moment.
 fn event_spinning() {
     let _spinning = spinning(1);
     event_set_wait();

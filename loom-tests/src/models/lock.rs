@@ -103,7 +103,7 @@ fn lock_two_threads() {
     sections(&unbiased_lock(), 1, [1]);
 }
 
-/// As above, and who finds the lock held stays awake for a moment.
+/// Two threads, one section each, and who finds the lock held stays awake for a moment.
 fn lock_spinning() {
     let _spinning = spinning(1);
     lock_two_threads();
@@ -262,7 +262,7 @@ fn lock_biased() {
     sections(&biased_lock(), 1, [1]);
 }
 
-/// As above, with two sections of one thread: the second may follow upon the revocation, or upon the bias's return.
+/// The bias is revoked, with two sections of one thread: the second may follow upon the revocation, or upon the bias's return.
 fn lock_biased_twice() {
     let _biased = biased();
     sections(&biased_lock(), 2, [1]);

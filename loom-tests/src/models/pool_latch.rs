@@ -88,7 +88,7 @@ fn wait() {
     place.free();
 }
 
-/// As above, and who waits stays awake for a moment.
+/// Count down against wait, and who waits stays awake for a moment.
 fn wait_spinning() {
     let _spinning = spinning(1);
     wait();

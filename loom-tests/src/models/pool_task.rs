@@ -85,7 +85,7 @@ fn join() {
     tally.check();
 }
 
-/// As above, and who joins stays awake for a moment.
+/// Run against join, and who joins stays awake for a moment.
 fn join_spinning() {
     let _spinning = spinning(1);
     join();

@@ -561,7 +561,7 @@ fn two_parked_getters(queue: impl Queue<u32>) {
     assert_eq!(getters.into_iter().map(|getter| getter.join().unwrap()).sum::<u32>(), 3);
 }
 
-/// As above, but the second getter comes when the first has its item, and may find that its turn is not over.
+/// Two puts come, and the second getter when the first has its item: it may find that the first one's turn is not over.
 fn turn_is_passed_on_to_getters(queue: impl Queue<u32>) {
     let queue = Arc::new(queue);
     let first = spawn_with(&queue, |queue| queue.get().unwrap());
@@ -635,7 +635,7 @@ fn line_behind_the_starving(queue: impl Queue<u32>) {
     assert_ne!(first, second.join().unwrap());
 }
 
-/// As above, but who starves may time out: then the item goes to who stands behind.
+/// One getter may come to starve, and time out: then the item goes to who stands behind.
 fn starving_gives_up(queue: impl Queue<u32>) {
     let queue = Arc::new(queue);
     let timed = spawn_with(&queue, |queue| queue.try_get_for(some_time()).is_ok());

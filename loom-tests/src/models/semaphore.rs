@@ -85,7 +85,7 @@ fn semaphore_two_threads() {
     shared.assert_settled(2);
 }
 
-/// As above, and who finds no permit stays awake for a moment.
+/// Two threads, one section each, and who finds no permit stays awake for a moment.
 fn semaphore_spinning() {
     let _spinning = spinning(1);
     semaphore_two_threads();

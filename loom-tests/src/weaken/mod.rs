@@ -125,7 +125,7 @@ fn command(options: &Options) -> Result<bool, String> {
         return write(&ground);
     }
     if let Some(folder) = &options.pages {
-        let count = pages::write(plant::root(), &ground.reasons, folder)?;
+        let count = pages::write(plant::root(), &ground.reasons, folder, &|_| Vec::new())?;
         println!("{count} pages: {}", folder.join("index.html").display());
         return Ok(true);
     }
@@ -332,7 +332,7 @@ fn list(ground: &Ground, covers: &[Covers], plans: &[Plan], options: &Options) -
 
 /// Writes `docs/orderings.md` and the pictures, and says what is missing.
 fn write(ground: &Ground) -> Result<bool, String> {
-    let (text, score) = table::render(&ground.sites, &ground.verdicts, &ground.reasons);
+    let (text, score) = table::render(&ground.sites, &ground.verdicts, &ground.reasons, None);
     std::fs::write(plant::root().join(table::TABLE), text)
         .map_err(|error| format!("{}: {error}", table::TABLE))?;
     let complaints = table::complaints(&ground.sites, &ground.verdicts, &ground.reasons);

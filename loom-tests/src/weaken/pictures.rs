@@ -21,17 +21,12 @@ struct Noticed {
 /// All of them. Those that have pictures, with the models that the pictures are of.
 fn noticed(ground: &Ground) -> Vec<Noticed> {
     let mut found = Vec::new();
-    for ((key, weaker), verdict) in &ground.verdicts {
-        let Some(site) = ground.sites.iter().find(|site| site.key() == *key) else { continue };
-        let mut add = |name: String, model: &str| {
-            let mutant = Mutant { site: site.clone(), weaker: weaker.clone() };
-            found.push(Noticed { name, mutant, model: model.to_owned() });
-        };
-        let mut pictures = ground.reasons.pictures_of(key, weaker).peekable();
-        if let (None, Some(model)) = (pictures.peek(), &verdict.model) {
-            add(store::name(key, weaker), model);
+    for verdict in ground.verdicts.values() {
+        let Some(site) = ground.sites.iter().find(|site| site.key() == verdict.site) else { continue };
+        for (name, model) in pages::kept_of(&ground.reasons, verdict) {
+            let mutant = Mutant { site: site.clone(), weaker: verdict.weaker.clone() };
+            found.push(Noticed { name, mutant, model });
         }
-        pictures.for_each(|picture| add(picture.name.clone(), &picture.model));
     }
     found
 }

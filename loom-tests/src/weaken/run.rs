@@ -262,7 +262,7 @@ fn show(stored: &Stored, options: &Options) {
     }
     if let Some(path) = &options.html {
         let Stored { name, site, weaker, model, title, .. } = stored;
-        let about = About { page: name, title, site, weaker, model, sentence: None };
+        let about = About { page: name, ways: &[], title, site, weaker, model, sentence: None };
         write(path, &execution.html(about, &mut sources));
     }
 }

@@ -224,8 +224,14 @@ pub struct Score {
     pub unknown: usize,
 }
 
-/// `docs/orderings.md`, and its score.
-pub fn render(sites: &[Site], verdicts: &Verdicts, reasons: &Reasons) -> (String, Score) {
+/// `docs/orderings.md`, and its score. `steps` is what stands behind a mutant that a model has noticed: in the book that leads to
+/// the page of its execution.
+pub fn render(
+    sites: &[Site],
+    verdicts: &Verdicts,
+    reasons: &Reasons,
+    steps: Option<&dyn Fn(&Verdict) -> String>,
+) -> (String, Score) {
     let mut score = Score { sites: sites.len(), ..Score::default() };
     let mut body = String::new();
     let mut file = "";
@@ -269,11 +275,12 @@ pub fn render(sites: &[Site], verdicts: &Verdicts, reasons: &Reasons) -> (String
                         return format!("{name}: not noticed. {}", cell(why));
                     }
                     match verdict {
-                        Some(Verdict { model: Some(model), execution, how, .. }) => {
+                        Some(verdict @ Verdict { model: Some(model), execution, how, .. }) => {
                             score.killed += 1;
+                            let steps = steps.map_or(String::new(), |steps| steps(verdict));
                             let execution = execution.map_or(String::new(), |n| format!(", execution {n}"));
                             let how = how.as_deref().map_or(String::new(), |how| format!(", {}", cell(how)));
-                            format!("{name}: `{model}`{how}{execution}")
+                            format!("{name}: `{model}`{how}{execution}{steps}")
                         }
                         _ => {
                             score.unknown += 1;
@@ -306,11 +313,18 @@ pub fn render(sites: &[Site], verdicts: &Verdicts, reasons: &Reasons) -> (String
          Relaxed, a fence to the weaker fence and to none), an `unpark` that wakes nobody (or one where it should wake all), a `park` that\n\
          doesn't look at the word a last time. Named is the model of `loom-tests/` that fails then, how, and in which of its executions.\n\
          A Relaxed ordering has no weaker one. `cargo weaken --site src/lock/raw.rs:291 --show` draws a failing execution.\n\
+         {}\n\
          \n\
          A mutant that no model notices stands here with the reason, which is in `orderings.toml`: something that loom cannot see. An ordering that is not\n\
          needed at all has no place there: it was weakened for good.\n\
          \n\
          {} sites in the source, {} of which no model can reach (each says why). {} mutants: {} noticed, {} not noticed, with a reason{}.\n",
+        match steps {
+            None =>
+                "`cargo book` builds this page with a link in each such row: to a page that steps through the execution.",
+            Some(_) =>
+                "*Step by step* leads to a page that steps through the execution; here is [the list of them](executions/index.html).",
+        },
         score.sites,
         score.unreached,
         score.killed + score.survived + score.unknown,
