@@ -23,7 +23,7 @@ pub const MODELS: &[Model] = &[
     bounded("timer_start_and_cancel", 4, 19_700, start_and_cancel),
     bounded("timer_cancel_by_two", 3, 15_200, cancel_by_two),
     bounded("timer_cancel_while_joined", 3, 40_500, cancel_while_joined),
-    bounded("timer_every_join_timeout", 3, 1, every_join_timeout),
+    bounded("timer_every_join_timeout", 3, 76_000, every_join_timeout),
 ];
 
 /// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in

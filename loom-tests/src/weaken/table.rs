@@ -303,6 +303,15 @@ pub fn render(
             cell(&pairs_with(sentence)),
         );
     }
+    // The first ordering that a model misses, in the file that a reader meets first.
+    let is_noticed = |site: &&Site| {
+        let verdict = |weaker| verdicts.get(&(site.key(), weaker));
+        weaker(site).into_iter().filter_map(verdict).any(|verdict| verdict.model.is_some())
+    };
+    let mut noticed = sites.iter().filter(is_noticed);
+    let example = noticed.clone().find(|site| site.file == "src/lock/raw.rs").or_else(|| noticed.next());
+    let example =
+        example.map_or_else(|| "FILE:LINE".to_owned(), |site| format!("{}:{}", site.file, site.line));
     let head = format!(
         "# Every memory ordering, and what fails without it\n\
          \n\
@@ -312,7 +321,7 @@ pub fn render(
          column says what happens if it is made weaker: each ordering by one notch (AcqRel to Acquire and to Release, either of these to\n\
          Relaxed, a fence to the weaker fence and to none), an `unpark` that wakes nobody (or one where it should wake all), a `park` that\n\
          doesn't look at the word a last time. Named is the model of `loom-tests/` that fails then, how, and in which of its executions.\n\
-         A Relaxed ordering has no weaker one. `cargo weaken --site src/lock/raw.rs:291 --show` draws a failing execution.\n\
+         A Relaxed ordering has no weaker one. `cargo weaken --site {example} --show` draws a failing execution.\n\
          {}\n\
          \n\
          A mutant that no model notices stands here with the reason, which is in `orderings.toml`: something that loom cannot see. An ordering that is not\n\
