@@ -343,7 +343,10 @@ fn draw(declared: &Declared) -> String {
     let mut words = Vec::new();
     for arrow in &arrows {
         for transition in &arrow.transitions {
-            let by: Vec<&str> = transition.by.iter().map(|by| by.rsplit("::").next().unwrap_or(by)).collect();
+            // Two types may have functions of one name.
+            let by: BTreeSet<&str> =
+                transition.by.iter().map(|by| by.rsplit("::").next().unwrap_or(by)).collect();
+            let by: Vec<&str> = by.into_iter().collect();
             let said = format!("{} → {}: {}", transition.from, transition.to, transition.why);
             words.push((arrow.number, wrap(&said, 50), wrap(&format!("in {}", by.join(", ")), 52)));
         }
