@@ -1,6 +1,7 @@
 //! The models, read from the source of `loom-tests/`.
 
 use std::collections::HashMap;
+use std::iter::once;
 use std::path::Path;
 
 use syn::visit::Visit;
@@ -68,8 +69,10 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
         .collect();
     // Also those of types, as they are called: `Type::name(...)`, and `.name(...)` by the name alone. A model that is called `add` is not
     // what `latch.add()` calls.
-    let mut blocks: HashMap<String, &syn::Block> =
-        functions.iter().map(|(name, function)| (name.clone(), &*function.block)).collect();
+    let mut bodies: HashMap<String, Body<'_>> = functions
+        .iter()
+        .map(|(name, function)| (name.clone(), Body::new(&function.sig, &function.block)))
+        .collect();
     for item in &file.items {
         let syn::Item::Impl(item) = item else { continue };
         let syn::Type::Path(of) = &*item.self_ty else { continue };
@@ -77,8 +80,9 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
         for item in &item.items {
             if let syn::ImplItem::Fn(function) = item {
                 let name = &function.sig.ident;
-                blocks.insert(format!("{of}::{name}"), &function.block);
-                blocks.entry(format!(".{name}")).or_insert(&function.block);
+                let body = || Body::new(&function.sig, &function.block);
+                bodies.insert(format!("{of}::{name}"), body());
+                bodies.entry(format!(".{name}")).or_insert_with(body);
             }
         }
     }
@@ -120,7 +124,8 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
                 body => (path_of(body).ok_or_else(unknown)?, None),
             };
             let function = functions.get(&called);
-            let threads = function.and_then(|function| started(&function.block, &blocks, Vec::new()));
+            let threads =
+                function.and_then(|function| started(&function.block, &bodies, Vec::new(), HashMap::new()));
             models.push(Model {
                 name: title.value(),
                 file: name.to_owned(),
@@ -179,19 +184,39 @@ fn called_path(expr: &syn::Expr) -> Option<String> {
     Some(names[names.len().saturating_sub(2)..].join("::"))
 }
 
-/// How many threads a block starts, if one can see that.
+/// What a function does, and what its parameters are called. (Where that is no name, as with `self`, it is empty.)
+struct Body<'a> {
+    parameters: Vec<String>,
+    block: &'a syn::Block,
+}
+
+impl<'a> Body<'a> {
+    fn new(signature: &syn::Signature, block: &'a syn::Block) -> Body<'a> {
+        let name = |parameter: &syn::FnArg| match parameter {
+            syn::FnArg::Typed(syn::PatType { pat, .. }) => match &**pat {
+                syn::Pat::Ident(name) => name.ident.to_string(),
+                _ => String::new(),
+            },
+            syn::FnArg::Receiver(_) => String::new(),
+        };
+        Body { parameters: signature.inputs.iter().map(name).collect(), block }
+    }
+}
+
+/// How many threads a block starts, if one can see that. The lengths are those of the arrays that it is given.
 fn started(
     block: &syn::Block,
-    functions: &HashMap<String, &syn::Block>,
+    functions: &HashMap<String, Body<'_>>,
     within: Vec<String>,
+    lengths: HashMap<String, usize>,
 ) -> Option<usize> {
-    let mut count = Count { functions, within, lengths: HashMap::new(), threads: 0, unclear: false };
+    let mut count = Count { functions, within, lengths, threads: 0, unclear: false };
     count.visit_block(block);
     (!count.unclear).then_some(count.threads)
 }
 
 struct Count<'a> {
-    functions: &'a HashMap<String, &'a syn::Block>,
+    functions: &'a HashMap<String, Body<'a>>,
     /// The functions that are being looked into.
     within: Vec<String>,
     /// The arrays that have names.
@@ -219,15 +244,17 @@ impl Count<'_> {
         }
     }
 
-    /// What a function of the file does.
-    fn called(&mut self, name: &str) {
-        if let Some(block) = self.functions.get(name) {
+    /// What a function of the file does with these arguments (`self` among them).
+    fn called<'e>(&mut self, name: &str, args: impl Iterator<Item = &'e syn::Expr>) {
+        if let Some(body) = self.functions.get(name) {
             // Another type's function of the same name, or itself.
             if self.within.iter().any(|other| other == name) {
                 return;
             }
             let within = [&self.within[..], &[name.to_owned()]].concat();
-            match started(block, self.functions, within) {
+            let lengths = body.parameters.iter().zip(args);
+            let lengths = lengths.filter_map(|(parameter, arg)| Some((parameter.clone(), self.length(arg)?)));
+            match started(body.block, self.functions, within, lengths.collect()) {
                 Some(threads) => self.threads += threads,
                 None => self.unclear = true,
             }
@@ -261,7 +288,7 @@ impl<'ast> Visit<'ast> for Count<'_> {
         if name == "spawn" {
             self.threads += 1;
         } else {
-            self.called(&called_path(&call.func).unwrap_or_default());
+            self.called(&called_path(&call.func).unwrap_or_default(), call.args.iter());
         }
         syn::visit::visit_expr_call(self, call);
     }
@@ -272,7 +299,7 @@ impl<'ast> Visit<'ast> for Count<'_> {
             let times = self.length(&call.receiver);
             self.repeated(times, |count| call.args.iter().for_each(|arg| count.visit_expr(arg)));
         } else {
-            self.called(&format!(".{}", call.method));
+            self.called(&format!(".{}", call.method), once(&*call.receiver).chain(&call.args));
             syn::visit::visit_expr_method_call(self, call);
         }
     }

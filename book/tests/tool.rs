@@ -220,6 +220,7 @@ fn the_threads_of_a_model_are_counted() {
     assert_eq!(threads("event_two_waiters"), Some(3));
     assert_eq!(threads("condition_notify_one_by_one"), Some(3), "by a function that it calls");
     assert_eq!(threads("queue_ring_getters_turns"), Some(3), "by a closure with braces");
+    assert_eq!(threads("lock_three_threads"), Some(3), "by a function that is given an array");
     assert_eq!(threads("timer_fires"), Some(1), "and the service's");
     for model in &models {
         let least = if model.hidden { 1 } else { 2 };
