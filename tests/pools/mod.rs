@@ -41,11 +41,12 @@ pub fn keep_busy(pool: &WorkPool, workers: usize) -> Gate {
     for _ in 0..workers {
         let (event, begun) = (gate.event(), Arc::clone(&begun));
         pool.spawn(move || {
-            begun.fetch_add(1, Ordering::Relaxed);
+            // Release: with the Acquire below, so that who is back from here sees them counted as busy, which they were before.
+            begun.fetch_add(1, Ordering::Release);
             event.wait();
         });
     }
-    wait_until("the workers are busy", || begun.load(Ordering::Relaxed) == workers);
+    wait_until("the workers are busy", || begun.load(Ordering::Acquire) == workers);
     gate
 }
 
