@@ -67,6 +67,9 @@ pub(crate) struct Polling {
     pub(crate) pauses: u32,
     /// So many looks follow, with the processor offered to others before each.
     pub(crate) yields: u32,
+    /// For so many pauses more a thread may stay away when it has found something, so that several steps come together (see
+    /// [`Luck::tries_to_gather`]); 0 for never.
+    pub(crate) gathers: u32,
 }
 
 impl Polling {
@@ -76,7 +79,12 @@ impl Polling {
     /// For a thread that waits for one other, which is mostly about to answer. At even distances: looks that come ever later, or only with each yield, keep two threads in
     /// whatever step they fell into, be it the slow one.
     pub(crate) const fn for_a_partner(yields: u32) -> Polling {
-        Polling { looks: 30, pauses: 2, yields }
+        Polling { looks: 30, pauses: 2, yields, gathers: 0 }
+    }
+
+    /// How many steps have to be there after the pauses, for these to have been worth while.
+    const fn gathered(&self) -> u64 {
+        self.gathers as u64 / 8
     }
 }
 
@@ -98,12 +106,14 @@ impl Poll {
         self.go_on(looks, is_ready, || 0).is_some()
     }
 
-    /// The same at a place where others may wait too. `luck` is that place's; `steps` counts how often one of them has got what they wait for.
+    /// The same at a place where others may wait too. `luck` is that place's; `steps` counts how often one of them has got what they wait for;
+    /// `ready` says how often that can be had just now.
     pub(crate) fn until_beside(
         &mut self,
         luck: &Luck,
         is_ready: impl Fn() -> bool,
         steps: impl Fn() -> u64,
+        ready: impl Fn() -> u64,
     ) -> bool {
         if luck.has_to_change() {
             return false;
@@ -111,7 +121,13 @@ impl Poll {
         let looks = luck.looks(self.polling.looks);
         let found = self.go_on(looks, is_ready, steps);
         match found {
-            Some(Found::AtOnce) => luck.was_good(),
+            Some(Found::AtOnce) => {
+                luck.was_good();
+                if self.polling.gathers > 0 && luck.tries_to_gather() {
+                    thread::pause(self.polling.gathers);
+                    luck.has_gathered(ready() >= self.polling.gathered());
+                }
+            }
             Some(Found::AfterAnOffer) => luck.was_bad(),
             None => {}
         }
@@ -154,28 +170,30 @@ enum Found {
 
 /// Keeps out of the way of those who were faster. With two threads on one word, one that tries again soon takes the cache lines from the
 /// other for each step; one that stays away for the time of many steps lets the other take them all with the lines in its own cache. So the
-/// first wait is long already.
+/// first wait is long already, the longer the more lines there are to a step.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     pauses: u32,
 }
 
 impl Backoff {
-    /// About a microsecond.
-    const FIRST: u32 = 64;
-    const MOST: u32 = 128;
+    /// About three microseconds.
+    const MOST: u32 = 256;
 
-    pub(crate) const fn new() -> Backoff {
-        Backoff { pauses: Backoff::FIRST }
+    /// Waits for so many pauses the first time, and then for twice as many each time.
+    pub(crate) const fn new(pauses: u32) -> Backoff {
+        Backoff { pauses }
     }
 
-    /// A compare-and-swap has failed.
+    /// A compare-and-swap has failed. Says whether it has waited: then what the other thread has written is old by now.
     #[cold]
-    pub(crate) fn lost(&mut self) {
-        if thread::spin_steps(1) > 0 {
+    pub(crate) fn lost(&mut self) -> bool {
+        let waits = thread::takes_shortcuts();
+        if waits {
             thread::pause(self.pauses);
             self.pauses = (2 * self.pauses).min(Backoff::MOST);
         }
+        waits
     }
 }
 

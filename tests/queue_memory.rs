@@ -68,6 +68,9 @@ fn live() -> isize {
 
 const MANY: usize = 100_000;
 
+/// A block of 31 slots for numbers, about.
+const BLOCK_BYTES: isize = 31 * 16 + 64;
+
 fn an_unbounded_queue_gives_memory_back_as_it_drains<K: Kind>() {
     let before = live();
     let queue = K::unbounded::<u64>();
@@ -84,8 +87,8 @@ fn an_unbounded_queue_gives_memory_back_as_it_drains<K: Kind>() {
         }
     }
     let drained = live() - before;
-    // The vectors of the others shrink by halves, and one of them may lag behind by an item or two.
-    let (drained, most) = if K::ORDER == Order::Fifo { (drained, empty) } else { (drained, full / 16) };
+    // A FIFO keeps room for three blocks. The vectors of the others shrink by halves, and one of them may lag behind by an item or two.
+    let most = if K::ORDER == Order::Fifo { empty + 3 * BLOCK_BYTES } else { full / 16 };
     assert!(drained <= most, "empty {empty} bytes, full {full}, drained {drained}");
     drop(queue);
     assert_eq!(live(), before);
@@ -106,18 +109,20 @@ fn it_gives_memory_back_each_time<K: Kind>() {
     assert_eq!(live(), before);
 }
 
-/// A queue that is never empty, and moves on: it keeps the blocks in use, and no others.
+/// A queue that is never empty, and moves on: it keeps the blocks in use and room for a few more, and is content with these.
 fn memory_comes_back_while_the_queue_is_in_use<K: Kind>() {
     let queue = K::unbounded::<u64>();
     (0..100).for_each(|item| queue.put(item).unwrap());
-    let before = live();
+    let (before, calls) = (live(), CALLS.get());
     for item in 0..50_000 {
         queue.put(100 + item).unwrap();
         assert_eq!(queue.get(), Ok(item));
         let more = live() - before;
-        // One block more or less.
+        // A few blocks more or less.
         assert!(more.abs() < 4096, "{more} bytes more after {item} items");
     }
+    let calls = CALLS.get() - calls;
+    assert!(calls <= 3, "{calls} calls of the allocator");
 }
 
 fn a_bounded_queue_allocates_for_many_items_at_once_if_at_all<K: Kind>() {

@@ -176,4 +176,4 @@ impl Latch {
 
 /// How those who wait for a job look whether it is done, and workers whether there is one, before they park: for some 4 µs, in which a job on another processor
 /// can come and go, and then as often as the processor is offered to others.
-pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4, yields: Polling::YIELDS };
+pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4, yields: Polling::YIELDS, gathers: 0 };

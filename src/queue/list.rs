@@ -30,16 +30,34 @@
 //!
 //! # How memory is given back
 //!
-//! The getter that took the last slot of a block *retires* it. If all slots are TAKEN, it goes back to the allocator. If some getter is still
-//! taking its item out, however long that may take, the block goes to a list of its own, *limbo*, through which everybody goes who
+//! The getter that took the last slot of a block *retires* it. If all slots are TAKEN, that is the end of the block, and its room is left. If some getter is
+//! still taking its item out, however long that may take, the block goes to a list of its own, *limbo*, through which everybody goes who
 //! retires a block. So a stalled getter holds back the one block that it reads, and no other; at the latest, the block goes when
 //! the queue does.
 //!
-//! (A block kept for reuse was tried: a putter that writes where another processor has just read is slower than one that
-//! gets its memory from the allocator.)
+//! Room for three blocks is kept: two that are spare and one that is ready. All else goes back to the allocator.
+//!
+//! # How a block comes to be
+//!
+//! Its room was read and written last by a getter, as a rule, and in that processor's cache are its lines. To wait for them would cost more than all else
+//! that a put does. So each put asks for the lines of a slot in the room that is *ready*, and doesn't wait. When the last slot of this block is claimed, they have come,
+//! and the next block is made in them.
+//!
+//! ```text
+//! claims the last slot      the next block is made in the room that is ready (if there is none: in a spare one, or from the allocator)
+//!                           puts the tail on it, links it, fills the slot
+//!                           a spare room, or one from the allocator, is ready from now on: nobody waits for that
+//! ```
+//!
+//! # Keeping a distance
+//!
+//! Where a getter is always in the block in which the putter is, each takes the cache lines from the other. So where to gather is
+//! [worth while](crate::primitives::thread::Luck::gathers), a getter that has to look at the tail, and finds a few items only, takes none of them at once: it goes to wait,
+//! where it stays away for a moment. (One that may not block takes an item there and then.)
 
-use core::mem::MaybeUninit;
-use core::ptr;
+use core::array;
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
@@ -47,8 +65,18 @@ use super::raw::{self, Claimant, Laps, NO_LIMIT, ONE, RawQueue, Side, is_before,
 use super::store::{Clear, Store, drop_all};
 use crate::primitives::BLOCK;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
-use crate::primitives::cell::TrackedCell;
+use crate::primitives::cell::{TrackedCell, prefetch_for_write};
+use crate::primitives::thread;
 use crate::spin::{Backoff, Polling, Snooze};
+
+/// Room for so many blocks is spare at most.
+const SPARES: usize = 2;
+
+/// Where to gather is worth while, a getter that finds less waits for more.
+const FEW: i64 = 16;
+
+/// After a lost race, so many pauses: about three microseconds.
+const LOST: u32 = 256;
 
 const EMPTY: u8 = 0;
 const FULL: u8 = 1;
@@ -61,39 +89,85 @@ struct Slot<T> {
 
 struct Block<T> {
     slots: [Slot<T>; BLOCK],
-    /// Nothing, and no work. Under the model it stands for the block itself: loom sees that nobody reads it before it is there, nor when
-    /// it is gone.
+    /// Nothing, and no work. Under the model it stands for the block and its room: loom sees that nobody reads the block before it is there,
+    /// nor when it is gone, and that one block is in that room at a time.
     life: TrackedCell<()>,
     /// The block after this one; null until the last slot is claimed by a put. In limbo and after: the next block there.
     next: AtomicPtr<Block<T>>,
 }
 
-impl<T> Block<T> {
+/// Room for a block, in which nothing is but a `life`. It goes back to the allocator when it is dropped.
+struct Room<T>(NonNull<Block<T>>);
+
+impl<T> Room<T> {
     #[cfg_attr(feature = "loom", track_caller)]
-    fn new() -> Box<Block<T>> {
-        let mut block = Box::<Block<T>>::new_uninit();
-        let this = block.as_mut_ptr();
+    fn new() -> Room<T> {
+        let room = Box::leak(Box::<Block<T>>::new_uninit());
+        // SAFETY: in bounds of what we have just got.
+        unsafe { (&raw mut (*room.as_mut_ptr()).life).write(TrackedCell::new(())) };
+        Room(NonNull::from(room).cast())
+    }
+
+    /// Makes a block in it.
+    #[cfg_attr(feature = "loom", track_caller)]
+    fn into_block(self) -> *mut Block<T> {
+        let block = self.into_raw();
+        // SAFETY: there is a `life` in each room.
+        unsafe { (*block).life.begin_mut() }.end();
         // Field by field, so that the room for items is not touched.
         for index in 0..BLOCK {
-            // SAFETY: in bounds of the block, which is ours.
-            let slot = unsafe { &raw mut (*this).slots[index] };
-            // SAFETY: as above; nothing is there yet that would have to be dropped.
+            // SAFETY: in bounds of the room, which is ours.
+            let slot = unsafe { &raw mut (*block).slots[index] };
+            // SAFETY: as above; nothing is there that would have to be dropped.
             unsafe {
                 (&raw mut (*slot).item).write(TrackedCell::new(MaybeUninit::uninit()));
                 (&raw mut (*slot).state).write(AtomicU8::new(EMPTY));
             }
         }
         // SAFETY: as above.
-        unsafe {
-            (&raw mut (*this).life).write(TrackedCell::new(()));
-            (&raw mut (*this).next).write(AtomicPtr::new(ptr::null_mut()));
-        }
-        // SAFETY: all fields are written.
-        let block = unsafe { block.assume_init() };
-        block.life.begin_mut().end();
+        unsafe { (&raw mut (*block).next).write(AtomicPtr::new(ptr::null_mut())) };
         block
     }
 
+    /// The end of a block: its room is left.
+    ///
+    /// # Safety
+    ///
+    /// It came from `into_block`; it is drained, and nobody else knows it.
+    unsafe fn of(block: *mut Block<T>) -> Room<T> {
+        // SAFETY: the caller's promise.
+        unsafe { (*block).life.begin_mut() }.end();
+        // SAFETY: as above; nobody reads these again. (In the real world this is nothing: the items are out.)
+        unsafe {
+            (&raw mut (*block).slots).drop_in_place();
+            (&raw mut (*block).next).drop_in_place();
+        }
+        // SAFETY: no block is at address 0.
+        Room(unsafe { NonNull::new_unchecked(block) })
+    }
+
+    fn into_raw(self) -> *mut Block<T> {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// # Safety
+    ///
+    /// It is null, or it came from `into_raw` and is the caller's alone.
+    unsafe fn from_raw(room: *mut Block<T>) -> Option<Room<T>> {
+        NonNull::new(room).map(Room)
+    }
+}
+
+impl<T> Drop for Room<T> {
+    fn drop(&mut self) {
+        // SAFETY: there is a `life` in each room, and this one is ours. (In the real world this is nothing.)
+        unsafe { (&raw mut (*self.0.as_ptr()).life).drop_in_place() };
+        // SAFETY: it came from such a box.
+        drop(unsafe { Box::from_raw(self.0.as_ptr().cast::<MaybeUninit<Block<T>>>()) });
+    }
+}
+
+impl<T> Block<T> {
     /// Whether all items have been taken out.
     fn is_drained(&self) -> bool {
         // Acquire: pairs with the Release in `try_get`; who took an item out no longer touches the block.
@@ -113,6 +187,11 @@ struct PutEnd<T> {
     block: AtomicPtr<Block<T>>,
     /// A position that the head has reached, for a queue with a limit.
     head_seen: AtomicU64,
+    /// Room for the next block, or null. Who takes it out owns it; all others may know its address.
+    ready: AtomicPtr<Block<T>>,
+    /// A position that the tail has reached, mostly the last. A thread that reads the tail itself, right after it has moved it, waits for the end of that step; a read
+    /// of this does not.
+    reached: AtomicU64,
 }
 
 pub(super) struct List<T> {
@@ -120,6 +199,8 @@ pub(super) struct List<T> {
     get_end: CachePadded<GetEnd<T>>,
     /// Retired blocks that somebody was still reading.
     limbo: AtomicPtr<Block<T>>,
+    /// Room for later blocks, or null. Who takes one out owns it.
+    spares: CachePadded<[AtomicPtr<Block<T>>; SPARES]>,
 }
 
 // SAFETY: an item goes from one thread to another, never to two at once: whoever claimed a slot is alone in it.
@@ -130,17 +211,81 @@ unsafe impl<T: Send> Sync for List<T> {}
 impl<T> List<T> {
     #[cfg_attr(feature = "loom", track_caller)]
     pub(super) fn new(raw: &RawQueue) -> List<T> {
-        let first = Box::into_raw(Block::new());
+        let first = Room::new().into_block();
         List {
             put_end: CachePadded::new(PutEnd {
                 block: AtomicPtr::new(first),
                 head_seen: AtomicU64::new(raw.start()),
+                ready: AtomicPtr::new(ptr::null_mut()),
+                reached: AtomicU64::new(raw.start()),
             }),
             get_end: CachePadded::new(GetEnd {
                 block: AtomicPtr::new(first),
                 tail_seen: AtomicU64::new(raw.start()),
             }),
             limbo: AtomicPtr::new(ptr::null_mut()),
+            spares: CachePadded::new(array::from_fn(|_| AtomicPtr::new(ptr::null_mut()))),
+        }
+    }
+
+    /// Room for a block: that which is left from another, or new.
+    fn room(&self) -> Room<T> {
+        // Acquire: pairs with the Release in `keep`; the end of the block that was there.
+        let mut spares = (0..SPARES).map(|n| self.spares[n].swap(ptr::null_mut(), Ordering::Acquire));
+        // SAFETY: it was put there by `keep`, and we alone have taken it.
+        spares.find_map(|room| unsafe { Room::from_raw(room) }).unwrap_or_else(Room::new)
+    }
+
+    /// Keeps room for later blocks, or gives it back to the allocator if there is enough.
+    fn keep(&self, room: Room<T>) {
+        let raw = room.into_raw();
+        for n in 0..SPARES {
+            // Release: pairs with the Acquire in `room`. Relaxed on failure: there is one already.
+            let kept =
+                self.spares[n].compare_exchange(ptr::null_mut(), raw, Ordering::Release, Ordering::Relaxed);
+            if kept.is_ok() {
+                return;
+            }
+        }
+        // SAFETY: it is that from above, and nobody else has seen it.
+        drop(unsafe { Room::from_raw(raw) });
+    }
+
+    /// A block in the room that is ready, for whoever has claimed the last slot of the one before.
+    fn next_block(&self) -> *mut Block<T> {
+        // Acquire: pairs with the Release in `make_ready`; the end of the block that was there.
+        let ready = self.put_end.ready.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: it was put there by `make_ready`, and we alone have taken it.
+        unsafe { Room::from_raw(ready) }.unwrap_or_else(|| self.room()).into_block()
+    }
+
+    /// Sees to it that room for the block after the next one is ready.
+    fn make_ready(&self) {
+        let room = self.room().into_raw();
+        // Release: pairs with the Acquire in `next_block`. Relaxed on failure: somebody else has seen to it.
+        let made =
+            self.put_end.ready.compare_exchange(ptr::null_mut(), room, Ordering::Release, Ordering::Relaxed);
+        if made.is_err() {
+            // SAFETY: it is that from above, and nobody else has seen it.
+            unsafe { Room::from_raw(room) }.into_iter().for_each(|room| self.keep(room));
+        }
+    }
+
+    /// Asks for the cache lines of the slot with this index in the block that will be made next.
+    #[inline]
+    fn prefetch(&self, index: usize) {
+        const LINE: usize = 64;
+        let size = size_of::<Slot<T>>();
+        // Of small slots, only for the first in a line.
+        if size < LINE && !index.is_multiple_of(LINE / size) {
+            return;
+        }
+        let slot = offset_of!(Block<T>, slots) + index * size;
+        // Relaxed: an address, which nobody follows. (Null if no room is ready: then there is nothing to be asked for, and no harm in it.)
+        let line = |byte| self.put_end.ready.load(Ordering::Relaxed).cast::<u8>().wrapping_add(slot + byte);
+        prefetch_for_write(|| line(0));
+        if size > LINE {
+            prefetch_for_write(|| line(LINE));
         }
     }
 
@@ -157,9 +302,8 @@ impl<T> List<T> {
         loop {
             // SAFETY: retired, not freed yet, and out of limbo: only getters in the middle of a get may know it besides us.
             if unsafe { (*block).is_drained() } {
-                // SAFETY: it came from a box, and with all slots TAKEN nobody else knows it (invariant 2).
-                let block = unsafe { Box::from_raw(block) };
-                block.life.begin_mut().end();
+                // SAFETY: with all slots TAKEN nobody else knows it (invariant 2).
+                self.keep(unsafe { Room::of(block) });
             } else {
                 // SAFETY: as above.
                 unsafe { self.push_to_limbo(block) };
@@ -211,25 +355,21 @@ impl<T> Store for List<T> {
     /// Seldom: a look is one at the word that putters move, and slows them down; and a getter that is as fast as the putters does better to
     /// let some items come together.
     fn polling(&self) -> Polling {
-        Polling { looks: 4, pauses: 64, yields: Polling::YIELDS }
+        Polling { looks: 4, pauses: 64, yields: Polling::YIELDS, gathers: 64 }
     }
 
     #[inline]
     fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         let end = &*self.put_end;
         // Acquire: pairs with the Release of who put the tail on this block, so that the block is no older than the position.
-        let mut tail = raw.tail.load(Ordering::Acquire);
-        let mut new_block = None;
-        let mut backoff = Backoff::new();
-        let (block, index, wakes) = loop {
+        let look = || raw.tail.load(Ordering::Acquire);
+        let mut tail = look();
+        let mut backoff = Backoff::new(LOST);
+        let (block, index, next, wakes) = loop {
             let at = position(tail);
             let index = LAPS.index(at);
             if tail & claimant.barred_from_put() != 0 || index == BLOCK || self.is_full(raw, at) {
                 return Err(item);
-            }
-            if index + 1 == BLOCK && new_block.is_none() {
-                // Before the claim: from then on the others wait for us.
-                new_block = Some(Block::new());
             }
             // Relaxed: the Acquire of the position has shown the block that goes with it.
             let block = end.block.load(Ordering::Relaxed);
@@ -237,17 +377,20 @@ impl<T> Store for List<T> {
             // Release: pairs with the Acquire in `obstacle`; who finds the queue full by this tail knows of the gets before this put. (The
             // slot's state carries the item.) Acquire on failure: as the load at the top.
             match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Acquire) {
-                Ok(_) => break (block, index, wakes),
+                Ok(_) => break (block, index, next, wakes),
                 Err(actual) => {
-                    tail = actual;
-                    backoff.lost();
+                    tail = if backoff.lost() { look() } else { actual };
                 }
             }
         };
+        if thread::takes_shortcuts() {
+            // Relaxed: where the tail has been, by our step. If another putter has come further, getters see an older position for a while.
+            end.reached.store(position(next), Ordering::Relaxed);
+        }
         // SAFETY: we have claimed a slot of this block, so it lives until the slot is TAKEN (invariant 2).
         let mut life = unsafe { (*block).life.begin_ref() };
         if index + 1 == BLOCK {
-            let next = Box::into_raw(new_block.expect("made before the claim"));
+            let next = self.next_block();
             // Relaxed: the Release below shows it.
             end.block.store(next, Ordering::Relaxed);
             // Release: pairs with the Acquire at the top; the block of this position, and what is in it.
@@ -265,8 +408,13 @@ impl<T> Store for List<T> {
         life.end();
         // Release: pairs with the Acquire in `try_get`. After this the block may be gone.
         slot.state.store(FULL, Ordering::Release);
+        self.prefetch(index);
         if wakes {
             raw.wake_one(Side::Get);
+        }
+        if index + 1 == BLOCK {
+            // Now that nobody waits for us.
+            self.make_ready();
         }
         Ok(())
     }
@@ -275,8 +423,9 @@ impl<T> Store for List<T> {
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         let end = &*self.get_end;
         // Acquire: pairs with the Release of who put the head on this block, so that the block is no older than the position.
-        let mut head = raw.head.load(Ordering::Acquire);
-        let mut backoff = Backoff::new();
+        let look = || raw.head.load(Ordering::Acquire);
+        let mut head = look();
+        let mut backoff = Backoff::new(LOST);
         let (block, index, wakes) = loop {
             let at = position(head);
             let index = LAPS.index(at);
@@ -285,9 +434,17 @@ impl<T> Store for List<T> {
             }
             // Relaxed: a position that the tail had, whoever stored it, and when. The tail is there or further.
             if !is_before(at, end.tail_seen.load(Ordering::Relaxed)) {
-                // Relaxed: as above; the slot's state tells whether the item is there.
-                let tail = position(raw.tail.load(Ordering::Relaxed));
+                // Relaxed: as above.
+                let reached = thread::takes_shortcuts().then(|| self.put_end.reached.load(Ordering::Relaxed));
+                let tail = reached.filter(|reached| is_before(at, *reached)).unwrap_or_else(|| {
+                    // Relaxed: as above; the slot's state tells whether the item is there.
+                    position(raw.tail.load(Ordering::Relaxed))
+                });
                 if !is_before(at, tail) {
+                    return None;
+                }
+                if claimant == Claimant::Newcomer && raw.gathers(Side::Get) && LAPS.distance(at, tail) < FEW {
+                    // Not at once: see "Keeping a distance".
                     return None;
                 }
                 // Relaxed: as above.
@@ -301,8 +458,7 @@ impl<T> Store for List<T> {
             match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => break (block, index, wakes),
                 Err(actual) => {
-                    head = actual;
-                    backoff.lost();
+                    head = if backoff.lost() { look() } else { actual };
                 }
             }
         };
@@ -384,13 +540,19 @@ impl<T> Drop for List<T> {
     fn drop(&mut self) {
         // Relaxed, all: nobody else is here.
         let last = self.get_end.block.load(Ordering::Relaxed);
-        // SAFETY: it came from a box, and nobody else is here.
-        drop(unsafe { Box::from_raw(last) });
+        // SAFETY: it is drained, and nobody else is here.
+        drop(unsafe { Room::of(last) });
         let mut block = self.limbo.load(Ordering::Relaxed);
         while !block.is_null() {
             // SAFETY: as above.
-            let dead = unsafe { Box::from_raw(block) };
-            block = dead.next.load(Ordering::Relaxed);
+            let next = unsafe { (*block).next.load(Ordering::Relaxed) };
+            // SAFETY: as above.
+            drop(unsafe { Room::of(block) });
+            block = next;
+        }
+        for room in self.spares.iter().chain([&self.put_end.ready]) {
+            // SAFETY: it was put there by `into_raw`, and nobody else is here.
+            drop(unsafe { Room::from_raw(room.load(Ordering::Relaxed)) });
         }
     }
 }

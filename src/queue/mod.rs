@@ -104,7 +104,8 @@ const FIRST_LAP: u64 = 0;
 /// A put is one read-modify-write, and so is a get; nobody is woken unless somebody is parked. A bounded queue allocates its slots
 /// when it is made, and nothing after that; with more than 65,536 of them it is a list with a limit instead, and grows as
 /// it is filled. An unbounded queue allocates a block for 31 items at a time, and gives each block back when its items have been
-/// got: what is left of an empty queue is one block, and one for each getter that is stalled while it takes its item out.
+/// got, but for three that it keeps for later: so while a few items at a time go through it, it doesn't allocate. What is left of an empty queue is up to four blocks,
+/// and one for each getter that is stalled while it takes its item out.
 ///
 /// # Coming from `crossbeam-channel`
 ///

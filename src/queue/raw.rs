@@ -343,6 +343,13 @@ impl RawQueue {
         is_closed(awaited) || self.available(side, awaited) > 0
     }
 
+    /// How often a step can be taken on this side: a guess.
+    fn ready(&self, side: Side) -> u64 {
+        // Relaxed: a guess.
+        let awaited = self.ends(side).1.load(Ordering::Relaxed);
+        self.available(side, awaited).max(0) as u64
+    }
+
     /// Whether there are items: a guess. With `tail` as it is, or was, it never says no wrongly.
     pub(super) fn has_items(&self) -> bool {
         // Relaxed: a guess, or ordered by the caller's fence.
@@ -355,11 +362,18 @@ impl RawQueue {
         self.ends(side).0.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn luck(&self, side: Side) -> &Luck {
         match side {
             Side::Put => &self.tail.luck,
             Side::Get => &self.head.luck,
         }
+    }
+
+    /// Whether those who wait on this side do better to let some steps of the other end come together: a guess.
+    #[inline]
+    pub(super) fn gathers(&self, side: Side) -> bool {
+        self.luck(side).gathers()
     }
 
     /// How many steps were taken at the end that threads on this side work at: a guess, of use for differences only.
@@ -435,7 +449,13 @@ impl RawQueue {
         loop {
             // Polling comes before a look at the word of the other end, which costs those who move it dearly.
             let is_worth_while = was_woken
-                || !deadline.is_now() && poll.until_beside(self.luck(side), &is_ready, || self.steps(side));
+                || !deadline.is_now()
+                    && poll.until_beside(
+                        self.luck(side),
+                        &is_ready,
+                        || self.steps(side),
+                        || self.ready(side),
+                    );
             let obstacle = if is_worth_while { Obstacle::Passing } else { self.obstacle(side) };
             let (seen, is_reserved) = match obstacle {
                 Obstacle::Closed => return Err(GaveUp::Closed),
@@ -801,6 +821,21 @@ mod tests {
         assert_eq!(queue.try_put(2), Err(TryPutError::Full(2)));
         tail.fetch_and(!STARVING, Ordering::Relaxed);
         assert_eq!(queue.try_put(2), Ok(()));
+    }
+
+    #[test]
+    fn where_items_are_gathered_a_single_one_is_there_for_who_asks() {
+        let queue = JoinableQueue::unbounded();
+        for item in 0..100 {
+            queue.shared.raw.luck(Side::Get).has_gathered(true);
+            queue.put(item).unwrap();
+            assert!(queue.shared.raw.gathers(Side::Get));
+            match item % 3 {
+                0 => assert_eq!(queue.try_get(), Ok(item)),
+                1 => assert_eq!(queue.try_get_for(Duration::ZERO), Ok(item)),
+                _ => assert_eq!(queue.get(), Ok(item)),
+            }
+        }
     }
 
     #[test]

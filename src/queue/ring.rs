@@ -25,6 +25,15 @@ use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::spin::{Backoff, Polling};
 
+/// After a lost race, so many pauses: about a microsecond.
+const LOST: u32 = 96;
+
+/// With so many slots, those who wait may gather (see [`Luck`](crate::primitives::thread::Luck)) ...
+const MANY: usize = 16;
+
+/// ... for so many pauses, or as many as there are slots: in that time those at the other end don't come to the end of the ring.
+const GATHERS: usize = 64;
+
 struct Slot<T> {
     stamp: AtomicU64,
     item: TrackedCell<MaybeUninit<T>>,
@@ -67,7 +76,7 @@ impl<T> Store for Ring<T> {
     fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
         let mut tail = raw.tail.load(Ordering::Relaxed);
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(LOST);
         loop {
             if tail & claimant.barred_from_put() != 0 {
                 return Err(item);
@@ -95,6 +104,7 @@ impl<T> Store for Ring<T> {
                     }
                     Err(actual) => {
                         tail = actual;
+                        // (If that has taken a while, the stamp will say that our `tail` is old.)
                         backoff.lost();
                     }
                 }
@@ -112,7 +122,7 @@ impl<T> Store for Ring<T> {
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
         let mut head = raw.head.load(Ordering::Relaxed);
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(LOST);
         loop {
             if head & claimant.barred_from_get() != 0 {
                 return None;
@@ -140,6 +150,7 @@ impl<T> Store for Ring<T> {
                     }
                     Err(actual) => {
                         head = actual;
+                        // (If that has taken a while, the stamp will say that our `head` is old.)
                         backoff.lost();
                     }
                 }
@@ -155,7 +166,8 @@ impl<T> Store for Ring<T> {
 
     /// Often: a stamp is written once, and then the slot is ready. So the looks cost nobody anything.
     fn polling(&self) -> Polling {
-        Polling { looks: 16, pauses: 2, yields: Polling::YIELDS }
+        let gathers = if self.slots.len() < MANY { 0 } else { self.slots.len().min(GATHERS) as u32 };
+        Polling { looks: 16, pauses: 2, yields: Polling::YIELDS, gathers }
     }
 
     /// Looks at the stamp alone.

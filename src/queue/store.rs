@@ -19,7 +19,7 @@ pub(super) trait Store: Clear {
 
     /// How those who wait look whether an attempt is worth while, before they park.
     fn polling(&self) -> Polling {
-        Polling { looks: 4, pauses: 16, yields: Polling::YIELDS }
+        Polling { looks: 4, pauses: 16, yields: Polling::YIELDS, gathers: 0 }
     }
 
     /// Whether an attempt is worth while: a guess for those who spin, which touches as little as can be of what others write.

@@ -28,20 +28,20 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_lifo_room", 11_992, || room(LifoQueue::bounded(1), 1)),
     // Who waits polls for a moment.
     exhaustive("queue_ring_spinning", 29, || hand_over_spinning(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_spinning", 61, || hand_over_spinning(JoinableQueue::unbounded())),
+    exhaustive("queue_list_spinning", 250, || hand_over_spinning(JoinableQueue::unbounded())),
     exhaustive("queue_lifo_spinning", 2180, || hand_over_spinning(LifoQueue::unbounded())),
     exhaustive("queue_ring_room_spinning", 29, || room_spinning(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_limit_room_spinning", 62, || room_spinning(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_list_limit_room_spinning", 14, || room_spinning(JoinableQueue::list_with_limit(1))),
     // Both wait for each other.
     exhaustive("queue_ring_hand_over_wraps", 559, || hand_over(JoinableQueue::about_to_wrap(Some(1), 1))),
     exhaustive("queue_ring_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(1), 1), 1)),
     exhaustive("queue_ring_two_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(2), 1), 2)),
-    exhaustive("queue_list_follows_wraps", 7102, || list_follows(JoinableQueue::about_to_wrap(None, 1))),
+    exhaustive("queue_list_follows_wraps", 21_100, || list_follows(JoinableQueue::about_to_wrap(None, 1))),
     bounded("queue_ring_capacity_one", 3, 130_125, || two_items(JoinableQueue::bounded(1))),
     bounded("queue_ring_capacity_two", 6, 50_806, || two_items(JoinableQueue::bounded(2))),
     bounded("queue_ring_two_wraps", 6, 50_806, || two_items(JoinableQueue::about_to_wrap(Some(2), 1))),
-    bounded("queue_list_two_items", 5, 98_630, || two_items(JoinableQueue::unbounded())),
-    bounded("queue_list_limit_two_items", 3, 173_716, || two_items(JoinableQueue::list_with_limit(1))),
+    bounded("queue_list_two_items", 5, 146_000, || two_items(JoinableQueue::unbounded())),
+    bounded("queue_list_limit_two_items", 3, 204_000, || two_items(JoinableQueue::list_with_limit(1))),
     // Nobody waits.
     exhaustive("queue_ring_try_put", 111, || try_put(JoinableQueue::bounded(1))),
     exhaustive("queue_ring_try_get", 111, || try_get(JoinableQueue::bounded(1))),
@@ -66,9 +66,14 @@ pub const MODELS: &[Model] = &[
     // Blocks of the list.
     exhaustive("queue_list_puts_past_a_block", 3414, list_puts_past_a_block),
     exhaustive("queue_list_gets_past_a_block", 9468, list_gets_past_a_block),
-    exhaustive("queue_list_follows", 7102, || list_follows(JoinableQueue::unbounded())),
+    exhaustive("queue_list_puts_past_a_block_spinning", 730, || spins(list_puts_past_a_block)),
+    exhaustive("queue_list_gets_past_a_block_spinning", 1950, || spins(list_gets_past_a_block)),
+    exhaustive("queue_list_follows", 21_100, || list_follows(JoinableQueue::unbounded())),
+    exhaustive("queue_list_reached", 2_780, || spins(list_reached)),
     bounded("queue_list_limbo_changes_hands", 3, 49_943, list_limbo_changes_hands),
     exhaustive("queue_list_limbo", 52_436, list_limbo),
+    exhaustive("queue_list_spare", 9, list_spare),
+    bounded("queue_list_ready", 3, 122_000, list_ready),
     bounded("queue_list_two_getters_and_a_putter", 3, 114_572, list_two_getters_and_a_putter),
     // The starving.
     exhaustive("queue_ring_behind_a_starving_getter", 120, || {
@@ -96,7 +101,7 @@ pub const MODELS: &[Model] = &[
         turn_is_passed_on_to_putters(JoinableQueue::bounded(2))
     }),
     bounded("queue_ring_getter_starves", 4, 97_000, || getter_starves(JoinableQueue::bounded(1))),
-    bounded("queue_list_getter_starves", 3, 100_282, || getter_starves(JoinableQueue::unbounded())),
+    bounded("queue_list_getter_starves", 3, 126_000, || getter_starves(JoinableQueue::unbounded())),
     bounded("queue_ring_putter_starves", 4, 97_000, || putter_starves(JoinableQueue::bounded(1))),
     // Timeouts.
     exhaustive("queue_ring_put_timeout", 6923, || put_timeout(JoinableQueue::bounded(1))),
@@ -121,7 +126,7 @@ pub const MODELS: &[Model] = &[
     bounded("queue_ring_shutdown_getters", 4, 151_089, || shutdown_getters(JoinableQueue::bounded(1))),
     bounded("queue_ring_shutdown_putters", 4, 118_998, || shutdown_putters(JoinableQueue::bounded(1))),
     exhaustive("queue_ring_shutdown_now_and_put", 361, || shutdown_now_and_put(JoinableQueue::bounded(2))),
-    exhaustive("queue_list_shutdown_now_and_put", 703, || shutdown_now_and_put(JoinableQueue::unbounded())),
+    exhaustive("queue_list_shutdown_now_and_put", 1000, || shutdown_now_and_put(JoinableQueue::unbounded())),
     exhaustive("queue_lifo_shutdown_now_and_put", 48_394, || shutdown_now_and_put(LifoQueue::unbounded())),
     bounded("queue_ring_shutdown_now_and_get", 6, 66_915, || shutdown_now_and_get(JoinableQueue::bounded(1))),
     bounded(
@@ -356,6 +361,12 @@ fn hand_over_spinning(queue: impl Queue<Thing>) {
     hand_over(queue);
 }
 
+/// As that model, and who loses a race waits for a moment.
+fn spins(model: impl FnOnce()) {
+    let _spinning = spinning(1);
+    model();
+}
+
 /// As `room`, and who waits polls for a moment.
 fn room_spinning(queue: impl Queue<Thing>) {
     let _spinning = spinning(1);
@@ -443,6 +454,19 @@ fn list_puts_past_a_block() {
     tally.check();
 }
 
+/// A putter leaves an older position beside the tail than another has left before: a getter that knows of a put finds an item all the same.
+fn list_reached() {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    let (one, two) = (tally.thing(1), tally.thing(2));
+    let first = spawn_with(&queue, move |queue| ok(queue.put(one)));
+    let second = spawn_with(&queue, move |queue| ok(queue.put(two)));
+    first.join().unwrap();
+    let got = ok(queue.try_get()).number();
+    second.join().unwrap();
+    assert_eq!(got + ok(queue.try_get()).number(), 3);
+    tally.check();
+}
+
 /// One getter takes the last item of a block and goes on to the next; another comes in the middle of that.
 fn list_gets_past_a_block() {
     let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
@@ -517,6 +541,47 @@ fn list_blocks_come_and_go() {
         got += thing.number();
     }
     assert_eq!(got, 10);
+    tally.check();
+}
+
+/// The last slot of the first block is full and the first of the second; room for the third is ready.
+fn two_blocks() -> (Arc<JoinableQueue<Thing>>, Tally) {
+    let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
+    for number in 1..=3 {
+        ok(queue.put(tally.thing(number)));
+    }
+    assert_eq!(ok(queue.get()).number(), 1);
+    (queue, tally)
+}
+
+fn sum_of(queue: &JoinableQueue<Thing>) -> u32 {
+    core::iter::from_fn(|| queue.try_get().ok()).map(Thing::number).sum()
+}
+
+/// A getter ends a block, and a putter makes another in its room.
+fn list_spare() {
+    let (queue, tally) = two_blocks();
+    let other = spawn_with(&queue, |queue| ok(queue.get()).number());
+    for number in 4..=6 {
+        ok(queue.put(tally.thing(number)));
+    }
+    assert_eq!(other.join().unwrap(), 2);
+    assert_eq!(sum_of(&queue), 3 + 4 + 5 + 6);
+    tally.check();
+}
+
+/// A getter ends a block, a putter sees to it that its room is ready, and another makes a block there.
+fn list_ready() {
+    let (queue, tally) = two_blocks();
+    let getter = spawn_with(&queue, |queue| ok(queue.get()).number());
+    let thing = tally.thing(4);
+    let putter = spawn_with(&queue, move |queue| ok(queue.put(thing)));
+    for number in 5..=6 {
+        ok(queue.put(tally.thing(number)));
+    }
+    putter.join().unwrap();
+    assert_eq!(getter.join().unwrap(), 2);
+    assert_eq!(sum_of(&queue), 3 + 4 + 5 + 6);
     tally.check();
 }
 

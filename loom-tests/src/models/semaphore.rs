@@ -11,7 +11,7 @@ use raddle::{BoundedSemaphore, Semaphore};
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("semaphore_two_threads", 1146, semaphore_two_threads),
-    exhaustive("semaphore_spinning", 550, semaphore_spinning),
+    exhaustive("semaphore_spinning", 350, semaphore_spinning),
     exhaustive("semaphore_starving", 62_028, semaphore_starving),
     bounded("semaphore_three_threads", 3, 73_309, semaphore_three_threads),
     exhaustive("semaphore_try_acquire", 234, semaphore_try_acquire),

@@ -12,6 +12,10 @@ pub struct TrackedCell<T: ?Sized> {
     data: UnsafeCell<T>,
 }
 
+/// Nothing, and nobody asks where: there are no caches.
+#[inline]
+pub fn prefetch_for_write(_place: impl FnOnce() -> *const u8) {}
+
 /// An exclusive access in progress: loom reports any other that is not ordered before or after it.
 pub struct MutAccess {
     /// `None` once it has ended.

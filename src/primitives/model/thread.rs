@@ -31,6 +31,11 @@ pub fn spin_steps(most: u32) -> u32 {
     most.min(SPIN_STEPS.get())
 }
 
+/// Whether threads take steps that only save time: in a model that has asked for [`spinning`], since they would more than double the executions of the others.
+pub fn takes_shortcuts() -> bool {
+    spin_steps(1) > 0
+}
+
 /// While this lives, the threads of the model spin, or poll, up to so many steps before they park.
 #[must_use]
 pub fn spinning(steps: u32) -> Spinning {
@@ -84,6 +89,19 @@ impl Luck {
 
     /// Does nothing.
     pub fn was_bad(&self) {}
+
+    /// Never.
+    pub fn gathers(&self) -> bool {
+        false
+    }
+
+    /// Never.
+    pub fn tries_to_gather(&self) -> bool {
+        false
+    }
+
+    /// Does nothing.
+    pub fn has_gathered(&self, _was_worth_while: bool) {}
 }
 
 impl Default for Luck {

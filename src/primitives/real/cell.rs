@@ -8,6 +8,19 @@ pub struct TrackedCell<T: ?Sized> {
     data: UnsafeCell<T>,
 }
 
+/// Asks for the cache line at this address as one's own, since it will be written soon, and doesn't wait for it. The address may be any.
+#[inline]
+pub fn prefetch_for_write(place: impl FnOnce() -> *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a hint, for which no address is wrong; a processor that doesn't know it does nothing. (The intrinsic would ask for a line to be shared, unless the
+    // crate is built for processors that know this instruction.)
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) place(), options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = place;
+}
+
 /// An exclusive access in progress. Nothing in the real world; under the model, what loom checks for races.
 #[derive(Debug)]
 pub struct MutAccess;

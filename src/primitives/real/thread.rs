@@ -28,6 +28,12 @@ pub const fn spin_steps(most: u32) -> u32 {
     most
 }
 
+/// Whether threads take steps that only save time: yes.
+#[inline]
+pub const fn takes_shortcuts() -> bool {
+    true
+}
+
 /// Passes so many moments with the processor, which last 10 to 40 nanoseconds each.
 #[inline]
 pub fn pause(moments: u32) {
@@ -80,10 +86,17 @@ pub fn offer(steps: impl Fn() -> u64) -> bool {
 /// Where all threads share one processor, what they wait for comes only when they give it away, and all looks before that are in vain.
 /// So after a few failures in a row most of those looks are left out. And if it goes on like that, somebody parks: the system puts a woken thread on a
 /// processor that is idle, at once; one that is only ready to run may stay beside the others for milliseconds.
+///
+/// Where threads take steps in a stream, one after the other, and those who wait for these steps are as fast, each step is taken the moment it is there:
+/// the two sides are always at the same cache lines, and take them from each other. So who finds a first step stays away for a moment more, *gathers*, and then takes
+/// many steps in a row, whose lines the other side has left. Whether there is such a stream shows afterwards, by how many have come. (Network cards
+/// coalesce interrupts in this way.)
 #[derive(Debug)]
 pub struct Luck {
     /// How often in a row an offer of the processor was needed.
     bad: AtomicUsize,
+    /// To gather is tried once in so many times (above [`REST`](Luck::REST)), and next after so many more (below it). 0: each time.
+    rest: AtomicUsize,
 }
 
 impl Luck {
@@ -96,9 +109,15 @@ impl Luck {
     /// And one in so many parks.
     const PARKED_EVERY: usize = 64;
 
+    /// Where it is in vain, to gather is tried once in so many times.
+    const MOST_REST: usize = 256;
+
+    /// What is left of a rest is less than this; how long it is stands above.
+    const REST: usize = 2 * Luck::MOST_REST;
+
     /// No failure yet.
     pub const fn new() -> Luck {
-        Luck { bad: AtomicUsize::new(0) }
+        Luck { bad: AtomicUsize::new(0), rest: AtomicUsize::new(1) }
     }
 
     fn bad(&self) -> usize {
@@ -137,6 +156,37 @@ impl Luck {
     /// It came after the processor had been offered.
     pub fn was_bad(&self) {
         self.set_bad(self.bad().wrapping_add(1));
+    }
+
+    /// Whether to gather has been worth while of late.
+    #[inline]
+    pub fn gathers(&self) -> bool {
+        // Relaxed: advice, which may be old.
+        self.rest.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether to gather now, and then to say whether it [was worth while](Self::has_gathered).
+    pub fn tries_to_gather(&self) -> bool {
+        // Relaxed: advice, which may be old.
+        let rest = self.rest.load(Ordering::Relaxed);
+        let left = rest % Luck::REST;
+        if left > 1 {
+            // Relaxed: advice, which may be lost.
+            self.rest.store(rest - 1, Ordering::Relaxed);
+        }
+        left <= 1
+    }
+
+    /// If to gather was in vain, it is tried next time but one, and then half as often each time.
+    pub fn has_gathered(&self, was_worth_while: bool) {
+        // Relaxed: advice, which may be old.
+        let before = self.rest.load(Ordering::Relaxed);
+        let rest = if was_worth_while { 0 } else { (before / Luck::REST * 2).clamp(2, Luck::MOST_REST) };
+        let after = rest * Luck::REST + rest;
+        if after != before {
+            // Relaxed: advice, which may be lost.
+            self.rest.store(after, Ordering::Relaxed);
+        }
     }
 }
 
@@ -238,4 +288,38 @@ fn assign_id() -> NonZeroU64 {
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     ID.set(id);
     NonZeroU64::new(id).expect("raddle: thread ids are used up")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_gather_is_tried_ever_less_while_it_is_in_vain() {
+        let luck = Luck::new();
+        let mut tries = Vec::new();
+        for time in 0..2000 {
+            assert!(!luck.gathers());
+            if luck.tries_to_gather() {
+                tries.push(time);
+                luck.has_gathered(false);
+            }
+        }
+        assert_eq!(tries[..9], [0, 2, 6, 14, 30, 62, 126, 254, 510]);
+        assert!(tries[8..].windows(2).all(|pair| pair[1] - pair[0] == Luck::MOST_REST), "{tries:?}");
+    }
+
+    #[test]
+    fn where_to_gather_is_worth_while_it_is_done_each_time() {
+        let luck = Luck::new();
+        for _ in 0..10 {
+            assert!(luck.tries_to_gather());
+            luck.has_gathered(true);
+            assert!(luck.gathers());
+        }
+        luck.has_gathered(false);
+        assert!(!luck.gathers());
+        assert!(!luck.tries_to_gather());
+        assert!(luck.tries_to_gather(), "the next time but one");
+    }
 }

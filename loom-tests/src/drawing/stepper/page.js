@@ -84,6 +84,11 @@
     const then = next(thread, count);
     const step = data.steps[now >= 0 ? now : then];
     section.classList.toggle("active", active);
+    if (!step) {
+      // It was started, and the execution failed before its first step.
+      doing.textContent = "not begun";
+      return;
+    }
     const excerpt = data.excerpts[step.excerpt];
     if (threads[thread].excerpt !== step.excerpt) {
       threads[thread].excerpt = step.excerpt;
