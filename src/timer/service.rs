@@ -19,11 +19,15 @@ use crate::event::Event;
 use crate::hook::{Hook, PanicHook};
 use crate::lock::Lock;
 use crate::pool::WorkPool;
+use crate::primitives::cell::prefetch_for_write;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::time::{self, Instant};
 
 /// So many timers are taken out of the wheel at a time, or those of one tick: few enough that nobody waits long for the lock.
 const BATCH: usize = 64;
+
+/// So many timers before its turn, the memory of one is asked for: they stand in the order of their deadlines, which is none for the memory.
+const AHEAD: usize = 8;
 
 /// A deadline that doesn't come: what is too long for the clock.
 const NEVER: u64 = u64::MAX;
@@ -277,6 +281,9 @@ impl Service {
             }
             // One at a time: what has not begun can be found by a shutdown.
             if let Some(node) = state.due.pop_front() {
+                if let Some(later) = state.due.get(AHEAD) {
+                    prefetch_for_write(|| later.as_ptr().cast());
+                }
                 drop(state);
                 // SAFETY: it was in the wheel, so the service holds it.
                 unsafe { self.fire(node) };

@@ -30,12 +30,13 @@
 //! When the first slot's `earliest` is due, `base` goes there. If that slot is at a higher level, its timers are put where they belong now: lower, since they agree with
 //! `base` in that digit. So each is moved seven times at most, and mostly once or twice, or never if it is cancelled. A slot may hold a million of them: so this is done in
 //! portions, between which others get at the wheel. While it goes on (`moving` names the slot) nothing is taken out, and nothing new comes into that slot, since `base` has
-//! its digit.
+//! its digit. What is due in the tick `base` itself would be moved to its slot, to be taken out of there next: it is set aside at once (`found`).
 
 use core::ptr::{self, NonNull};
 use std::collections::VecDeque;
 
 use super::node::Header;
+use crate::primitives::cell::prefetch_for_write;
 
 /// Nanoseconds in a tick, as a power of two.
 const TICK_SHIFT: u32 = 16;
@@ -103,6 +104,10 @@ pub(super) struct Wheel {
     slots: Box<[Slot]>,
     /// The slot, no longer in `occupied`, whose timers are being moved to lower levels.
     moving: Option<usize>,
+    /// When that began.
+    moving_since: u64,
+    /// Timers of the tick `base` that are due, with their deadlines: out of their slots, to be put in order when all have been found.
+    found: Vec<(u64, NonNull<Header>)>,
     len: usize,
 }
 
@@ -116,6 +121,8 @@ impl Wheel {
             occupied: [0; LEVELS],
             slots: vec![EMPTY; LEVELS * SLOTS].into_boxed_slice(),
             moving: None,
+            moving_since: 0,
+            found: Vec::new(),
             len: 0,
         }
     }
@@ -250,21 +257,42 @@ impl Wheel {
 
     /// Moves timers from the slot `moving` to where they belong now; so many at most.
     fn move_down(&mut self, most: usize) {
+        let Some(index) = self.moving else { return };
+        // By the same clock for all: of two with the same deadline, either both are found, or none.
+        // SAFETY: the timers of a slot are valid, and those that are gone through are taken out of it below.
+        let rest = unsafe { self.find_or_link(self.slots[index].first, self.moving_since, most) };
+        self.slots[index].first = rest;
+        match NonNull::new(rest) {
+            // SAFETY: as above, and all places are ours.
+            Some(first) => unsafe { Wheel::place(first).prev = ptr::null_mut() },
+            None => self.vacate(index),
+        }
+    }
+
+    /// Goes through the timers from `next` on, so many at most: those of the tick `base` that are due are found, the others are put where they belong. Returns the first
+    /// of those that are left.
+    ///
+    /// # Safety
+    ///
+    /// It is null, or the first of a list of valid timers; and those that it goes through leave the slot in which they were.
+    unsafe fn find_or_link(&mut self, mut next: *mut Header, now: u64, most: usize) -> *mut Header {
         for _ in 0..most {
-            let Some(index) = self.moving else { return };
-            let first =
-                NonNull::new(self.slots[index].first).expect("raddle: a slot that is moved has something");
-            // SAFETY: the timers of a slot are valid, and all places are ours.
+            let Some(node) = NonNull::new(next) else { break };
+            // SAFETY: the caller's promise, and all places are ours.
             unsafe {
-                let next = Wheel::place(first).next;
-                self.slots[index].first = next;
-                match NonNull::new(next) {
-                    Some(next) => Wheel::place(next).prev = ptr::null_mut(),
-                    None => self.vacate(index),
+                let &mut Place { next: after, deadline, .. } = Wheel::place(node);
+                next = after;
+                // Mostly nobody has touched it since it was started, on another processor.
+                prefetch_for_write(|| next.cast());
+                if deadline <= now && tick(deadline) <= self.base {
+                    *Wheel::slot(node) = NOWHERE;
+                    self.found.push((deadline, node));
+                } else {
+                    self.link(node);
                 }
-                self.link(first);
             }
         }
+        next
     }
 
     /// The slot with the next timer of all.
@@ -289,47 +317,45 @@ impl Wheel {
             if self.is_moving() {
                 return;
             }
+            if !self.found.is_empty() {
+                self.take_tick(now, due);
+                continue;
+            }
             let Some(index) = self.first_slot() else { return };
-            let Slot { first, earliest, .. } = self.slots[index];
+            let earliest = self.slots[index].earliest;
             if earliest > now {
                 return;
             }
             self.base = self.base.max(tick(earliest));
             if index < SLOTS {
-                self.vacate(index);
-                self.take_tick(first, now, due);
+                self.take_tick(now, due);
             } else {
-                // What is due is taken from a tick only: so that they come in their order, all go to lower levels first.
+                // What is due is taken from a tick only: so that they come in their order, all others go to lower levels first.
                 self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
                 self.moving = Some(index);
+                self.moving_since = now;
             }
         }
     }
 
-    /// Takes out what is due of a tick's timers, from `first` on, and puts the others back.
-    fn take_tick(&mut self, first: *mut Header, now: u64, due: &mut VecDeque<NonNull<Header>>) {
-        let taken = due.len();
-        let mut next = first;
-        // SAFETY: the timers of a slot are valid, and all places are ours.
-        unsafe {
-            while let Some(node) = NonNull::new(next) {
-                let place = Wheel::place(node);
-                next = place.next;
-                if place.deadline <= now {
-                    *Wheel::slot(node) = NOWHERE;
-                    self.len -= 1;
-                    due.push_back(node);
-                } else {
-                    self.link(node);
-                }
-            }
-            due.make_contiguous()[taken..].sort_by_key(|node| Wheel::place(*node).deadline);
-        }
+    /// Takes out what is due of the timers of the tick `base`, and leaves the others.
+    fn take_tick(&mut self, now: u64, due: &mut VecDeque<NonNull<Header>>) {
+        let index = (self.base & (SLOTS as u64 - 1)) as usize;
+        let first = self.slots[index].first;
+        self.vacate(index);
+        // SAFETY: the timers of a slot are valid, and these have left it.
+        unsafe { self.find_or_link(first, now, usize::MAX) };
+        // By copies of the deadlines: the timers themselves are all over the memory. With the same deadline, those that were found in the slot that was moved came first.
+        self.found.sort_by_key(|(deadline, _)| *deadline);
+        self.len -= self.found.len();
+        due.extend(self.found.drain(..).map(|(_, node)| node));
+        self.found.shrink_to(PORTION);
     }
 
     /// Takes all out.
     pub(super) fn take_all(&mut self) -> Vec<NonNull<Header>> {
         let mut all = Vec::with_capacity(self.len);
+        all.extend(self.found.drain(..).map(|(_, node)| node));
         while let Some(index) = self.moving.or_else(|| self.first_slot()) {
             let mut next = self.slots[index].first;
             self.vacate(index);
