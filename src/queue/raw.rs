@@ -825,17 +825,22 @@ mod tests {
 
     #[test]
     fn where_items_are_gathered_a_single_one_is_there_for_who_asks() {
-        let queue = JoinableQueue::unbounded();
-        for item in 0..100 {
-            queue.shared.raw.luck(Side::Get).has_gathered(true);
-            queue.put(item).unwrap();
-            assert!(queue.shared.raw.gathers(Side::Get));
-            match item % 3 {
-                0 => assert_eq!(queue.try_get(), Ok(item)),
-                1 => assert_eq!(queue.try_get_for(Duration::ZERO), Ok(item)),
-                _ => assert_eq!(queue.get(), Ok(item)),
+        // In a thread of its own: who is never content asks for ever.
+        let asks = std::thread::spawn(|| {
+            let queue = JoinableQueue::unbounded();
+            for item in 0..100 {
+                queue.shared.raw.luck(Side::Get).has_gathered(true);
+                queue.put(item).unwrap();
+                assert!(queue.shared.raw.gathers(Side::Get));
+                match item % 3 {
+                    0 => assert_eq!(queue.try_get(), Ok(item)),
+                    1 => assert_eq!(queue.try_get_for(Duration::ZERO), Ok(item)),
+                    _ => assert_eq!(queue.get(), Ok(item)),
+                }
             }
-        }
+        });
+        until("each item is got", || asks.is_finished());
+        asks.join().unwrap();
     }
 
     #[test]
