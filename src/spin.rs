@@ -7,7 +7,8 @@
 //! Under the model there is no spinning, unless a model asks for it: each step is an interleaving more, and
 //! most show nothing new.
 
-use crate::primitives::thread::{self, Luck};
+use crate::primitives::thread::{self, Luck, Offer, Staying};
+use crate::primitives::time::Instant;
 
 /// Of a thread's steps, the first that keep the processor, as a rule: 2, 4 and 8 pauses.
 const BUSY_STEPS: u32 = 3;
@@ -76,6 +77,9 @@ impl Polling {
     /// How often the processor is offered, as a rule.
     pub(crate) const YIELDS: u32 = 10;
 
+    /// How often it is offered by one who [stays](Staying): for some 80 µs, about as long as a park and the wake-up take where these are slow.
+    const YIELDS_TO_STAY: u32 = 256;
+
     /// For a thread that waits for one other, which is mostly about to answer. At even distances: looks that come ever later, or only with each yield, keep two threads in
     /// whatever step they fell into, be it the slow one.
     pub(crate) const fn for_a_partner(yields: u32) -> Polling {
@@ -93,17 +97,30 @@ impl Polling {
 pub(crate) struct Poll {
     polling: Polling,
     step: u32,
+    /// How many offers of the processor were taken.
+    taken: u32,
 }
 
 impl Poll {
     pub(crate) const fn new(polling: Polling) -> Poll {
-        Poll { polling, step: 0 }
+        Poll { polling, step: 0, taken: 0 }
     }
 
     /// Looks until `is_ready`, or says false: it is time to park.
     pub(crate) fn until(&mut self, is_ready: impl FnMut() -> bool) -> bool {
-        let looks = self.polling.looks;
-        self.go_on(looks, is_ready, || 0).is_some()
+        let Polling { looks, yields, .. } = self.polling;
+        self.go_on(looks, yields, is_ready, || 0).is_some()
+    }
+
+    /// The same where somebody who waits, to give up at `deadline`, may [stay](Staying).
+    pub(crate) fn until_staying(
+        &mut self,
+        staying: &Staying,
+        deadline: Option<Instant>,
+        is_ready: impl FnMut() -> bool,
+    ) -> bool {
+        let stays = staying.is_due(deadline).then_some(staying);
+        self.go_on_or_stay(stays, self.polling.looks, is_ready, || 0).is_some()
     }
 
     /// The same at a place where others may wait too. `luck` is that place's; `steps` counts how often one of them has got what they wait for;
@@ -111,6 +128,7 @@ impl Poll {
     pub(crate) fn until_beside(
         &mut self,
         luck: &Luck,
+        deadline: Option<Instant>,
         is_ready: impl Fn() -> bool,
         steps: impl Fn() -> u64,
         ready: impl Fn() -> u64,
@@ -118,8 +136,8 @@ impl Poll {
         if luck.has_to_change() {
             return false;
         }
-        let looks = luck.looks(self.polling.looks);
-        let found = self.go_on(looks, is_ready, steps);
+        let stays = luck.staying.is_due(deadline).then_some(&luck.staying);
+        let found = self.go_on_or_stay(stays, luck.looks(self.polling.looks), is_ready, steps);
         match found {
             Some(Found::AtOnce) => {
                 luck.was_good();
@@ -134,19 +152,45 @@ impl Poll {
         found.is_some()
     }
 
+    fn go_on_or_stay(
+        &mut self,
+        stays: Option<&Staying>,
+        looks: u32,
+        is_ready: impl FnMut() -> bool,
+        steps: impl Fn() -> u64,
+    ) -> Option<Found> {
+        let yields = self.polling.yields;
+        let before = self.step;
+        let Some(staying) = stays else { return self.go_on(looks, yields, is_ready, steps) };
+        let found = self.go_on(looks, Polling::YIELDS_TO_STAY.max(yields), is_ready, steps);
+        if self.step > before.max(looks + yields) {
+            staying.has_stayed(found.is_some());
+        }
+        found
+    }
+
+    /// Offers the processor so many times; but where it is taken, no more often than one does who doesn't stay.
     fn go_on(
         &mut self,
         looks: u32,
+        yields: u32,
         mut is_ready: impl FnMut() -> bool,
         steps: impl Fn() -> u64,
     ) -> Option<Found> {
-        while self.step < thread::spin_steps(looks + self.polling.yields) {
+        while self.step < thread::spin_steps(looks + yields) {
             self.step += 1;
             let (found, goes_on) = if self.step <= looks {
                 thread::pause(self.polling.pauses);
                 (Found::AtOnce, true)
             } else {
-                (Found::AfterAnOffer, thread::offer(&steps))
+                let offer = thread::offer(&steps);
+                self.taken += u32::from(offer == Offer::Taken);
+                let goes_on = match offer {
+                    Offer::NotTaken => true,
+                    Offer::Taken => self.taken < self.polling.yields,
+                    Offer::NotMade | Offer::TakenForLong => false,
+                };
+                (Found::AfterAnOffer, goes_on)
             };
             if is_ready() {
                 return Some(found);

@@ -32,6 +32,9 @@ use raw::{Arrived, MAX_PARTIES, RawBarrier};
 ///
 /// All are released at once. Threads beyond the number of parties make up the next round.
 ///
+/// With no more parties than processors, a thread that waits stays awake for a microsecond first; and for up to some 80, while nobody else wants its processor, as long as
+/// the others mostly come in that time.
+///
 /// # Timeouts
 ///
 /// A timeout breaks the barrier for all, since the round can no longer be complete: everybody who waits, and everybody who

@@ -45,7 +45,7 @@ use crate::error::BrokenBarrier;
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread;
+use crate::primitives::thread::{self, Park, Staying};
 use crate::spin::{Poll, Polling, Spin};
 
 const ARRIVED_MASK: u64 = (1 << 28) - 1;
@@ -100,6 +100,7 @@ const fn after_leaving(state: u64) -> u64 {
 
 pub(crate) struct RawBarrier {
     state: AtomicU64,
+    staying: Staying,
 }
 
 /// How an arrival goes on.
@@ -124,7 +125,7 @@ pub(crate) struct Ticket {
 impl RawBarrier {
     const_fn! {
         pub(crate) const fn new() -> RawBarrier {
-            RawBarrier { state: AtomicU64::new(0) }
+            RawBarrier { state: AtomicU64::new(0), staying: Staying::new() }
         }
     }
 
@@ -184,7 +185,7 @@ impl RawBarrier {
         let mut spin = Spin::crowded();
         if parties <= thread::processors() && !deadline.is_now() {
             // All can run at once: the others are mostly about to come, so the processor is kept for a while.
-            Poll::new(Polling::for_a_partner(0)).until(|| {
+            Poll::new(Polling::for_a_partner(0)).until_staying(&self.staying, deadline.instant(), || {
                 // Acquire: as below.
                 state = self.state.load(Ordering::Acquire);
                 !keep_waiting(state) || is_acting(state)
@@ -207,7 +208,10 @@ impl RawBarrier {
             } else if !is_acting(state) && !has_waiters(state) && spin.spin() {
                 true
             } else {
-                self.park_while(state, keep_waiting, deadline)
+                let park = Park::begin();
+                let in_time = self.park_while(state, keep_waiting, deadline);
+                self.staying.was_parked(&park);
+                in_time
             };
             if !in_time {
                 self.change(|state| (keep_waiting(state) && !is_acting(state)).then_some(state | BROKEN));

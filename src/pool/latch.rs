@@ -27,6 +27,7 @@
 
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, ParkToken, UnparkToken};
+use crate::primitives::thread::{Park, Staying};
 use crate::spin::{Poll, Polling};
 
 const PARKED: u64 = 0b1;
@@ -158,7 +159,7 @@ impl Latch {
                 return;
             }
             help();
-            if self.is_done() || Poll::new(POLLING).until(|| self.is_done()) {
+            if self.is_done() || Poll::new(POLLING).until_staying(&STAYING, None, || self.is_done()) {
                 return;
             }
             // Relaxed, both: the mark carries no data, and we look again.
@@ -168,8 +169,10 @@ impl Latch {
             }
             // Relaxed: PARKED is cleared under this queue lock only, by who wakes us. If it is there, somebody will.
             let validate = || self.state.load(Ordering::Relaxed) & PARKED != 0;
+            let park = Park::begin();
             // SAFETY: the key is the address of our own word; `validate` is a load.
             unsafe { parking::park(self.key(), validate, || {}, |_, _| {}, ParkToken(0), None) };
+            STAYING.was_parked(&park);
         }
     }
 }
@@ -177,3 +180,6 @@ impl Latch {
 /// How those who wait for a job look whether it is done, and workers whether there is one, before they park: for some 4 µs, in which a job on another processor
 /// can come and go, and then as often as the processor is offered to others.
 pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4, yields: Polling::YIELDS, gathers: 0 };
+
+/// Of those who wait for a job, whatever their pool: a job is too small for one of its own.
+pub(super) static STAYING: Staying = Staying::new();

@@ -91,6 +91,9 @@ use worker::{Shared, Worker};
 /// Jobs from outside begin in the order in which they were submitted, for each thread that submits. A worker prefers its own jobs, and looks
 /// after those from outside once in 61 jobs.
 ///
+/// A worker without a job, and a thread that waits for one to be done, stay awake for some 4 microseconds first; and for up to some 80, while nobody else wants the processor, as
+/// long as that is mostly enough.
+///
 /// # Panics
 ///
 /// A job that panics takes no worker with it. The calls that return a value (`apply`, `map`, `both`, `scope`, and the iterators) go on with the panic in the

@@ -41,7 +41,7 @@ use core::ptr::NonNull;
 use std::panic::catch_unwind;
 
 use super::job::{Acted, Action, Entry, Header};
-use super::latch::POLLING;
+use super::latch::{POLLING, STAYING};
 use crate::deadline::Deadline;
 use crate::error::JobError;
 use crate::hook::{Hook, Payload};
@@ -49,6 +49,7 @@ use crate::lock::Lock;
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
+use crate::primitives::thread::Park;
 use crate::spin::Poll;
 
 const PHASE: u8 = 0b11;
@@ -449,7 +450,9 @@ impl<R> Core<R> {
 
     #[cold]
     fn wait_slow(&self, mut deadline: Deadline) -> bool {
-        if !deadline.is_now() && Poll::new(POLLING).until(|| self.is_done()) {
+        if !deadline.is_now()
+            && Poll::new(POLLING).until_staying(&STAYING, deadline.instant(), || self.is_done())
+        {
             return true;
         }
         // Acquire: pairs with the Release in `complete` and `wake_all`.
@@ -475,11 +478,14 @@ impl<R> Core<R> {
             // who waited have timed out: then a wake-up finds nobody.)
             let validate = || self.state.load(Ordering::Relaxed) & PARKED != 0;
             let instant = deadline.instant();
+            let park = Park::begin();
             // SAFETY: the key is the address of our own word; `validate` is a load.
             let result =
                 unsafe { parking::park(self.key(), validate, || {}, |_, _| {}, ParkToken(0), instant) };
             if result == ParkResult::TimedOut {
                 deadline = Deadline::Now;
+            } else {
+                STAYING.was_parked(&park);
             }
             // Acquire: as above.
             state = self.state.load(Ordering::Acquire);

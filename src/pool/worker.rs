@@ -15,7 +15,7 @@ use crate::error::TryPutError;
 use crate::event::Event;
 use crate::hook::{Hook, PanicHook, Payload};
 use crate::lock::Lock;
-use crate::primitives::thread::{self, JoinHandle};
+use crate::primitives::thread::{self, JoinHandle, Park, Staying};
 use crate::queue::JoinableQueue;
 use crate::spin::{Poll, Snooze};
 
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// The deques that no worker has.
     free_seats: Lock<Vec<usize>>,
     sleep: Sleep,
+    /// Of workers that have nothing to do.
+    staying: Staying,
     /// Nothing that has not begun shall begin.
     terminated: Event,
     /// The last worker is about to end.
@@ -67,6 +69,7 @@ impl Shared {
             deques: (0..workers).map(|_| Deque::new()).collect(),
             free_seats: Lock::new((0..workers).rev().collect()),
             sleep: Sleep::new(workers),
+            staying: Staying::new(),
             terminated: Event::new(),
             ended: Event::new(),
             threads: Lock::new(Vec::new()),
@@ -407,9 +410,11 @@ impl Worker {
                     self.shared.sleep.search();
                 }
                 None => {
+                    let park = Park::begin();
                     if self.shared.sleep.sleep(|| self.shared.has_job()) == Wake::Leave {
                         return;
                     }
+                    self.shared.staying.was_parked(&park);
                 }
             }
         }
@@ -421,7 +426,7 @@ impl Worker {
         let mut snooze = Snooze::new();
         loop {
             let entry = self.next();
-            if entry.is_some() || !poll.until(|| self.shared.has_job()) {
+            if entry.is_some() || !poll.until_staying(&self.shared.staying, None, || self.shared.has_job()) {
                 return entry;
             }
             // It is there, but its submitter may be in the middle of his step: the processor may be what he needs.

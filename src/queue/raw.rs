@@ -70,7 +70,7 @@ use crate::deadline::Deadline;
 use crate::error::TaskDoneTooOften;
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread::Luck;
+use crate::primitives::thread::{Luck, Park};
 use crate::primitives::time::Patience;
 use crate::spin::{Poll, Polling, Snooze};
 
@@ -452,6 +452,7 @@ impl RawQueue {
                 || !deadline.is_now()
                     && poll.until_beside(
                         self.luck(side),
+                        deadline.instant(),
                         &is_ready,
                         || self.steps(side),
                         || self.ready(side),
@@ -504,6 +505,7 @@ impl RawQueue {
                 (now ^ marked) & !(WAKING | STARVING) == 0
                     && (!is_reserved || own.load(Ordering::Relaxed) & STARVING != 0)
             };
+            let park = Park::begin();
             // SAFETY: the key is the address of our own word; `validate` is two loads and comparisons, the others do nothing.
             let result =
                 unsafe { parking::park(key, validate, || {}, |_, _| {}, ParkToken(0), deadline.instant()) };
@@ -511,6 +513,7 @@ impl RawQueue {
                 ParkResult::Unparked(token) => {
                     waiter.has_turn = token == TURN;
                     was_woken = true;
+                    self.luck(side).staying.was_parked(&park);
                 }
                 ParkResult::Invalid => deadline = deadline.or_now(),
                 // One last look. (PARKED may be stale now: the next step at the other end wakes nobody, and clears it.)

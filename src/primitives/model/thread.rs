@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
+use std::time::Instant;
 
 pub use loom::thread::{JoinHandle, yield_now};
 pub use std::thread::panicking;
@@ -14,6 +15,45 @@ pub use std::thread::panicking;
 /// None; the real one has some.
 pub fn spawn(_name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     Ok(loom::thread::spawn(body))
+}
+
+/// Of no use here: see the real one.
+#[derive(Debug)]
+pub struct Staying;
+
+impl Staying {
+    /// Always the same.
+    pub const fn new() -> Staying {
+        Staying
+    }
+
+    /// Never.
+    pub fn is_due(&self, _deadline: Option<Instant>) -> bool {
+        false
+    }
+
+    /// Does nothing.
+    pub fn has_stayed(&self, _was_worth_while: bool) {}
+
+    /// Does nothing.
+    pub fn was_parked(&self, _park: &Park) {}
+}
+
+impl Default for Staying {
+    fn default() -> Staying {
+        Staying::new()
+    }
+}
+
+/// Of no use here: nobody looks at the clock.
+#[derive(Debug)]
+pub struct Park;
+
+impl Park {
+    /// Nothing.
+    pub fn begin() -> Park {
+        Park
+    }
 }
 
 /// Whether the thread behind this handle is the calling one.
@@ -58,20 +98,36 @@ pub fn pause(_moments: u32) {
     yield_now();
 }
 
+/// What became of an offer of the processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// Not here.
+    NotMade,
+    /// Not here.
+    NotTaken,
+    /// Always.
+    Taken,
+    /// Not here.
+    TakenForLong,
+}
+
 /// Offers the processor to other threads.
-pub fn offer(_steps: impl Fn() -> u64) -> bool {
+pub fn offer(_steps: impl Fn() -> u64) -> Offer {
     yield_now();
-    true
+    Offer::Taken
 }
 
 /// Of no use here: see the real one.
 #[derive(Debug)]
-pub struct Luck;
+pub struct Luck {
+    /// As little.
+    pub staying: Staying,
+}
 
 impl Luck {
     /// Always the same.
     pub const fn new() -> Luck {
-        Luck
+        Luck { staying: Staying::new() }
     }
 
     /// All.

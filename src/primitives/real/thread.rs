@@ -42,46 +42,73 @@ pub fn pause(moments: u32) {
     }
 }
 
+/// An offer of the processor that takes no longer than this was not taken by anybody.
+const NOT_TAKEN: core::time::Duration = core::time::Duration::from_micros(1);
+
 /// An offer of the processor that is taken for longer than this costs more than to park.
 const TAKEN_FOR_LONG: core::time::Duration = core::time::Duration::from_micros(100);
 
 /// Who took it was a colleague if there was a step at least this often.
 const COLLEAGUES_STEP: core::time::Duration = core::time::Duration::from_micros(5);
 
-/// So many offers are not made after one that was taken for long by a thread that had nothing to do with us.
-const WARY_FOR: usize = 1000;
+/// So many offers are not made after one that was taken for long by a thread that had nothing to do with us. That was a time slice, as long as a hundred parks: so it is worth
+/// another try soon, but not again and again.
+const WARY_AT_FIRST: usize = 32;
+
+/// If the next one is taken for long too, twice as many are not made each time, up to this.
+const WARY_AT_MOST: usize = 1024;
 
 /// How many more offers are not to be made.
 static WARY: AtomicUsize = AtomicUsize::new(0);
 
-/// Offers the processor to other threads, unless that has cost a time slice lately. False: it was not offered, or taken for long, so
-/// that it is better to park. `steps` counts what is done by those who wait for the same thing as the caller.
+/// How many are not to be made after the next one that is taken for long.
+static WARY_NEXT: AtomicUsize = AtomicUsize::new(WARY_AT_FIRST);
+
+/// What became of an offer of the processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// It was not made, since others were taken for long.
+    NotMade,
+    /// Nobody else wanted the processor.
+    NotTaken,
+    /// Somebody else ran for a moment.
+    Taken,
+    /// Somebody else ran for so long that it would have been better to park.
+    TakenForLong,
+}
+
+/// Offers the processor to other threads, unless that has cost a time slice lately. `steps` counts what is done by those who wait for the same thing as the caller.
 ///
 /// Who polls and yields in between helps the thread that he waits for, if that wants the same processor. But beside threads that only compute it costs milliseconds, while
 /// one who is parked is woken at once. So each that finds out tells the others, for a while. It is another matter if those who wait beside the caller have done its
 /// work meanwhile: then nothing was lost.
-pub fn offer(steps: impl Fn() -> u64) -> bool {
+pub fn offer(steps: impl Fn() -> u64) -> Offer {
     // Relaxed, all: numbers that may be lost or old; nothing but time depends on them.
     let wary = WARY.load(Ordering::Relaxed);
     if wary > 0 {
         WARY.store(wary - 1, Ordering::Relaxed);
-        return false;
+        return Offer::NotMade;
     }
     let steps_before = steps();
     let begin = Instant::now();
     yield_now();
     let taken = begin.elapsed();
+    let next = WARY_NEXT.load(Ordering::Relaxed);
     if taken <= TAKEN_FOR_LONG {
-        return true;
+        if next > WARY_AT_FIRST {
+            WARY_NEXT.store(next - 1, Ordering::Relaxed);
+        }
+        return if taken <= NOT_TAKEN { Offer::NotTaken } else { Offer::Taken };
     }
     let expected = taken.as_nanos() / COLLEAGUES_STEP.as_nanos();
     if u128::from(steps().wrapping_sub(steps_before)) < expected {
-        WARY.store(WARY_FOR, Ordering::Relaxed);
+        WARY.store(next, Ordering::Relaxed);
+        WARY_NEXT.store((2 * next).min(WARY_AT_MOST), Ordering::Relaxed);
     }
-    false
+    Offer::TakenForLong
 }
 
-/// What has become lately of polling at some place: a number that may be lost or old; nothing but time depends on it.
+/// What has become lately of polling at some place: numbers that may be lost or old; nothing but time depends on them.
 ///
 /// Where all threads share one processor, what they wait for comes only when they give it away, and all looks before that are in vain.
 /// So after a few failures in a row most of those looks are left out. And if it goes on like that, somebody parks: the system puts a woken thread on a
@@ -95,8 +122,9 @@ pub fn offer(steps: impl Fn() -> u64) -> bool {
 pub struct Luck {
     /// How often in a row an offer of the processor was needed.
     bad: AtomicUsize,
-    /// To gather is tried once in so many times (above [`REST`](Luck::REST)), and next after so many more (below it). 0: each time.
-    rest: AtomicUsize,
+    /// Of those who wait here.
+    pub staying: Staying,
+    gathering: Trials,
 }
 
 impl Luck {
@@ -109,15 +137,9 @@ impl Luck {
     /// And one in so many parks.
     const PARKED_EVERY: usize = 64;
 
-    /// Where it is in vain, to gather is tried once in so many times.
-    const MOST_REST: usize = 256;
-
-    /// What is left of a rest is less than this; how long it is stands above.
-    const REST: usize = 2 * Luck::MOST_REST;
-
     /// No failure yet.
     pub const fn new() -> Luck {
-        Luck { bad: AtomicUsize::new(0), rest: AtomicUsize::new(1) }
+        Luck { bad: AtomicUsize::new(0), staying: Staying::new(), gathering: Trials::new(1) }
     }
 
     fn bad(&self) -> usize {
@@ -161,31 +183,141 @@ impl Luck {
     /// Whether to gather has been worth while of late.
     #[inline]
     pub fn gathers(&self) -> bool {
-        // Relaxed: advice, which may be old.
-        self.rest.load(Ordering::Relaxed) == 0
+        self.gathering.pays()
     }
 
     /// Whether to gather now, and then to say whether it [was worth while](Self::has_gathered).
     pub fn tries_to_gather(&self) -> bool {
-        // Relaxed: advice, which may be old.
-        let rest = self.rest.load(Ordering::Relaxed);
-        let left = rest % Luck::REST;
-        if left > 1 {
-            // Relaxed: advice, which may be lost.
-            self.rest.store(rest - 1, Ordering::Relaxed);
+        let is_due = self.gathering.is_due();
+        if !is_due {
+            self.gathering.pass();
         }
-        left <= 1
+        is_due
     }
 
-    /// If to gather was in vain, it is tried next time but one, and then half as often each time.
+    /// See [`tries_to_gather`](Self::tries_to_gather).
     pub fn has_gathered(&self, was_worth_while: bool) {
+        self.gathering.has_tried(was_worth_while);
+    }
+}
+
+/// Whether those who wait at some place do better to stay awake for as long as a wake-up takes.
+///
+/// Where the system needs long for a wake-up, two sides that wait for each other fall into step: who wakes the other has parked before that one is awake, and so each
+/// step costs a wake-up. So who waits *stays*: it goes on offering the processor, while nobody else wants it, for as long as a park and a wake-up may take. So a wait costs twice as
+/// much as it has to, at most: this is competitive spinning (Karlin, Li, Manasse, Owicki: Empirical studies of competitive spinning, SOSP 1991). Where
+/// nothing comes in that time, it is tried ever less often, and only after parks that were short.
+#[derive(Debug)]
+pub struct Staying {
+    trials: Trials,
+}
+
+impl Staying {
+    /// Who was parked for less could have had it without: most of that is the wake-up.
+    const SHORT_PARK: core::time::Duration = core::time::Duration::from_micros(100);
+
+    /// It is tried the first time.
+    pub const fn new() -> Staying {
+        Staying { trials: Trials::new(1) }
+    }
+
+    /// Who gives up earlier doesn't stay.
+    const AHEAD: core::time::Duration = core::time::Duration::from_millis(1);
+
+    /// Whether to stay, for one who gives up at `deadline`, and then to say whether it [was worth while](Self::has_stayed).
+    pub fn is_due(&self, deadline: Option<Instant>) -> bool {
+        let is_far = |deadline: Instant| deadline.saturating_duration_since(Instant::now()) > Staying::AHEAD;
+        self.trials.is_due() && deadline.is_none_or(is_far)
+    }
+
+    /// What was waited for came in the time that others don't stay for, or did not.
+    pub fn has_stayed(&self, was_worth_while: bool) {
+        self.trials.has_tried(was_worth_while);
+    }
+
+    /// A thread was woken that had parked here.
+    pub fn was_parked(&self, park: &Park) {
+        if park.since.elapsed() < Staying::SHORT_PARK {
+            self.trials.pass();
+        }
+    }
+}
+
+impl Default for Staying {
+    fn default() -> Staying {
+        Staying::new()
+    }
+}
+
+/// A thread parks: since when.
+#[derive(Debug)]
+pub struct Park {
+    since: Instant,
+}
+
+impl Park {
+    /// Now.
+    pub fn begin() -> Park {
+        Park { since: Instant::now() }
+    }
+}
+
+/// When to try something that may be worth while, or not: each time while it is, and else ever less often.
+#[derive(Debug)]
+struct Trials {
+    /// It is tried once in so many times (above [`REST`](Trials::REST)), and next after so many more (below it). 0: each time.
+    rest: AtomicUsize,
+}
+
+impl Trials {
+    /// Where it is in vain, it is tried once in so many times.
+    const MOST_REST: usize = 256;
+
+    /// What is left of a rest is less than this; how long it is stands above.
+    const REST: usize = 2 * Trials::MOST_REST;
+
+    /// It is tried the first time but `left`, counted from 1.
+    const fn new(left: usize) -> Trials {
+        Trials { rest: AtomicUsize::new(left) }
+    }
+
+    #[inline]
+    fn rest(&self) -> usize {
         // Relaxed: advice, which may be old.
-        let before = self.rest.load(Ordering::Relaxed);
-        let rest = if was_worth_while { 0 } else { (before / Luck::REST * 2).clamp(2, Luck::MOST_REST) };
-        let after = rest * Luck::REST + rest;
+        self.rest.load(Ordering::Relaxed)
+    }
+
+    fn set_rest(&self, rest: usize) {
+        // Relaxed: advice, which may be lost.
+        self.rest.store(rest, Ordering::Relaxed);
+    }
+
+    /// Whether it has been worth while of late.
+    #[inline]
+    fn pays(&self) -> bool {
+        self.rest() == 0
+    }
+
+    /// Whether to try it now.
+    fn is_due(&self) -> bool {
+        self.rest() % Trials::REST <= 1
+    }
+
+    /// It could have been tried, and was not.
+    fn pass(&self) {
+        let rest = self.rest();
+        if rest % Trials::REST > 1 {
+            self.set_rest(rest - 1);
+        }
+    }
+
+    /// If that was in vain, it is tried next time but one, and then half as often each time.
+    fn has_tried(&self, was_worth_while: bool) {
+        let before = self.rest();
+        let rest = if was_worth_while { 0 } else { (before / Trials::REST * 2).clamp(2, Trials::MOST_REST) };
+        let after = rest * Trials::REST + rest;
         if after != before {
-            // Relaxed: advice, which may be lost.
-            self.rest.store(after, Ordering::Relaxed);
+            self.set_rest(after);
         }
     }
 }
@@ -292,6 +424,8 @@ fn assign_id() -> NonZeroU64 {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
 
     #[test]
@@ -306,7 +440,7 @@ mod tests {
             }
         }
         assert_eq!(tries[..9], [0, 2, 6, 14, 30, 62, 126, 254, 510]);
-        assert!(tries[8..].windows(2).all(|pair| pair[1] - pair[0] == Luck::MOST_REST), "{tries:?}");
+        assert!(tries[8..].windows(2).all(|pair| pair[1] - pair[0] == Trials::MOST_REST), "{tries:?}");
     }
 
     #[test]
@@ -321,5 +455,44 @@ mod tests {
         assert!(!luck.gathers());
         assert!(!luck.tries_to_gather());
         assert!(luck.tries_to_gather(), "the next time but one");
+    }
+
+    fn park(since: Instant) -> Park {
+        Park { since }
+    }
+
+    #[test]
+    fn to_stay_is_tried_ever_less_while_it_is_in_vain_and_only_after_short_parks() {
+        let staying = Staying::new();
+        // (What is yet to come has lasted for no time.)
+        let short = park(Instant::now() + Duration::from_secs(3600));
+        let mut tries = Vec::new();
+        for time in 0..1000 {
+            if staying.is_due(None) {
+                tries.push(time);
+                staying.has_stayed(false);
+            } else {
+                staying.was_parked(&short);
+            }
+        }
+        assert_eq!(tries, [0, 2, 6, 14, 30, 62, 126, 254, 510, 766]);
+        for _ in 0..1000 {
+            staying.was_parked(&park(Instant::now().checked_sub(Duration::from_millis(1)).unwrap()));
+            assert!(!staying.is_due(None));
+        }
+    }
+
+    #[test]
+    fn where_to_stay_is_worth_while_it_is_done_each_time() {
+        let staying = Staying::new();
+        for _ in 0..10 {
+            assert!(staying.is_due(None));
+            staying.has_stayed(true);
+        }
+        let now = Instant::now();
+        assert!(staying.is_due(Some(now + Duration::from_secs(3600))));
+        assert!(!staying.is_due(Some(now + Duration::from_micros(500))));
+        staying.has_stayed(false);
+        assert!(!staying.is_due(None));
     }
 }
