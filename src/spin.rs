@@ -112,24 +112,23 @@ impl Poll {
         self.go_on(looks, yields, is_ready, || 0).is_some()
     }
 
-    /// The same where somebody who waits, to give up at `deadline`, may [stay](Staying).
-    pub(crate) fn until_staying(
+    /// The same, with the luck of this place. The caller gives up at `deadline`.
+    pub(crate) fn until_at(
         &mut self,
-        staying: &Staying,
+        luck: &Luck,
         deadline: Option<Instant>,
         is_ready: impl FnMut() -> bool,
     ) -> bool {
-        let stays = staying.is_due(deadline).then_some(staying);
-        self.go_on_or_stay(stays, self.polling.looks, is_ready, || 0).is_some()
+        self.until_beside(luck, deadline, is_ready, || 0, || 0)
     }
 
-    /// The same at a place where others may wait too. `luck` is that place's; `steps` counts how often one of them has got what they wait for;
+    /// The same at a place where others wait for the same thing. `steps` counts how often one of them has got what they wait for;
     /// `ready` says how often that can be had just now.
     pub(crate) fn until_beside(
         &mut self,
         luck: &Luck,
         deadline: Option<Instant>,
-        is_ready: impl Fn() -> bool,
+        is_ready: impl FnMut() -> bool,
         steps: impl Fn() -> u64,
         ready: impl Fn() -> u64,
     ) -> bool {
@@ -139,7 +138,7 @@ impl Poll {
         let stays = luck.staying.is_due(deadline).then_some(&luck.staying);
         let found = self.go_on_or_stay(stays, luck.looks(self.polling.looks), is_ready, steps);
         match found {
-            Some(Found::AtOnce) => {
+            Some(Found::FromAfar) => {
                 luck.was_good();
                 if self.polling.gathers > 0 && luck.tries_to_gather() {
                     thread::pause(self.polling.gathers);
@@ -179,21 +178,20 @@ impl Poll {
     ) -> Option<Found> {
         while self.step < thread::spin_steps(looks + yields) {
             self.step += 1;
-            let (found, goes_on) = if self.step <= looks {
+            let goes_on = if self.step <= looks {
                 thread::pause(self.polling.pauses);
-                (Found::AtOnce, true)
+                true
             } else {
                 let offer = thread::offer(&steps);
-                self.taken += u32::from(offer == Offer::Taken);
-                let goes_on = match offer {
+                self.taken += u32::from(matches!(offer, Offer::Taken | Offer::TakenForLong));
+                match offer {
                     Offer::NotTaken => true,
                     Offer::Taken => self.taken < self.polling.yields,
                     Offer::NotMade | Offer::TakenForLong => false,
-                };
-                (Found::AfterAnOffer, goes_on)
+                }
             };
             if is_ready() {
-                return Some(found);
+                return Some(if self.taken == 0 { Found::FromAfar } else { Found::AfterAnOffer });
             }
             if !goes_on {
                 break;
@@ -206,9 +204,9 @@ impl Poll {
 /// When a thread that polls has found what it waits for.
 #[derive(Clone, Copy, Debug)]
 enum Found {
-    /// While it kept the processor: it came from another one.
-    AtOnce,
-    /// After it had offered its own.
+    /// While it kept the processor, or nobody else wanted it: it came from another one.
+    FromAfar,
+    /// After somebody else had its own.
     AfterAnOffer,
 }
 

@@ -45,7 +45,7 @@ use crate::error::BrokenBarrier;
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread::{self, Park, Staying};
+use crate::primitives::thread::{self, Luck, Park};
 use crate::spin::{Poll, Polling, Spin};
 
 const ARRIVED_MASK: u64 = (1 << 28) - 1;
@@ -100,7 +100,8 @@ const fn after_leaving(state: u64) -> u64 {
 
 pub(crate) struct RawBarrier {
     state: AtomicU64,
-    staying: Staying,
+    /// Of those who wait.
+    luck: Luck,
 }
 
 /// How an arrival goes on.
@@ -125,7 +126,7 @@ pub(crate) struct Ticket {
 impl RawBarrier {
     const_fn! {
         pub(crate) const fn new() -> RawBarrier {
-            RawBarrier { state: AtomicU64::new(0), staying: Staying::new() }
+            RawBarrier { state: AtomicU64::new(0), luck: Luck::new() }
         }
     }
 
@@ -185,7 +186,7 @@ impl RawBarrier {
         let mut spin = Spin::crowded();
         if parties <= thread::processors() && !deadline.is_now() {
             // All can run at once: the others are mostly about to come, so the processor is kept for a while.
-            Poll::new(Polling::for_a_partner(0)).until_staying(&self.staying, deadline.instant(), || {
+            Poll::new(Polling::for_a_partner(0)).until_at(&self.luck, deadline.instant(), || {
                 // Acquire: as below.
                 state = self.state.load(Ordering::Acquire);
                 !keep_waiting(state) || is_acting(state)
@@ -210,7 +211,7 @@ impl RawBarrier {
             } else {
                 let park = Park::begin();
                 let in_time = self.park_while(state, keep_waiting, deadline);
-                self.staying.was_parked(&park);
+                self.luck.staying.was_parked(&park);
                 in_time
             };
             if !in_time {

@@ -27,7 +27,7 @@
 
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, ParkToken, UnparkToken};
-use crate::primitives::thread::{Park, Staying};
+use crate::primitives::thread::{Luck, Park};
 use crate::spin::{Poll, Polling};
 
 const PARKED: u64 = 0b1;
@@ -159,7 +159,7 @@ impl Latch {
                 return;
             }
             help();
-            if self.is_done() || Poll::new(POLLING).until_staying(&STAYING, None, || self.is_done()) {
+            if self.is_done() || Poll::new(POLLING).until_at(&LUCK, None, || self.is_done()) {
                 return;
             }
             // Relaxed, both: the mark carries no data, and we look again.
@@ -172,7 +172,7 @@ impl Latch {
             let park = Park::begin();
             // SAFETY: the key is the address of our own word; `validate` is a load.
             unsafe { parking::park(self.key(), validate, || {}, |_, _| {}, ParkToken(0), None) };
-            STAYING.was_parked(&park);
+            LUCK.staying.was_parked(&park);
         }
     }
 }
@@ -182,4 +182,4 @@ impl Latch {
 pub(super) const POLLING: Polling = Polling { looks: 64, pauses: 4, yields: Polling::YIELDS, gathers: 0 };
 
 /// Of those who wait for a job, whatever their pool: a job is too small for one of its own.
-pub(super) static STAYING: Staying = Staying::new();
+pub(super) static LUCK: Luck = Luck::new();

@@ -41,7 +41,7 @@ use core::ptr::NonNull;
 use std::panic::catch_unwind;
 
 use super::job::{Acted, Action, Entry, Header};
-use super::latch::{POLLING, STAYING};
+use super::latch::{LUCK, POLLING};
 use crate::deadline::Deadline;
 use crate::error::JobError;
 use crate::hook::{Hook, Payload};
@@ -450,9 +450,7 @@ impl<R> Core<R> {
 
     #[cold]
     fn wait_slow(&self, mut deadline: Deadline) -> bool {
-        if !deadline.is_now()
-            && Poll::new(POLLING).until_staying(&STAYING, deadline.instant(), || self.is_done())
-        {
+        if !deadline.is_now() && Poll::new(POLLING).until_at(&LUCK, deadline.instant(), || self.is_done()) {
             return true;
         }
         // Acquire: pairs with the Release in `complete` and `wake_all`.
@@ -485,7 +483,7 @@ impl<R> Core<R> {
             if result == ParkResult::TimedOut {
                 deadline = Deadline::Now;
             } else {
-                STAYING.was_parked(&park);
+                LUCK.staying.was_parked(&park);
             }
             // Acquire: as above.
             state = self.state.load(Ordering::Acquire);

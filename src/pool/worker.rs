@@ -15,7 +15,7 @@ use crate::error::TryPutError;
 use crate::event::Event;
 use crate::hook::{Hook, PanicHook, Payload};
 use crate::lock::Lock;
-use crate::primitives::thread::{self, JoinHandle, Park, Staying};
+use crate::primitives::thread::{self, JoinHandle, Luck, Park};
 use crate::queue::JoinableQueue;
 use crate::spin::{Poll, Snooze};
 
@@ -48,7 +48,7 @@ pub(super) struct Shared {
     free_seats: Lock<Vec<usize>>,
     sleep: Sleep,
     /// Of workers that have nothing to do.
-    staying: Staying,
+    luck: Luck,
     /// Nothing that has not begun shall begin.
     terminated: Event,
     /// The last worker is about to end.
@@ -69,7 +69,7 @@ impl Shared {
             deques: (0..workers).map(|_| Deque::new()).collect(),
             free_seats: Lock::new((0..workers).rev().collect()),
             sleep: Sleep::new(workers),
-            staying: Staying::new(),
+            luck: Luck::new(),
             terminated: Event::new(),
             ended: Event::new(),
             threads: Lock::new(Vec::new()),
@@ -414,7 +414,7 @@ impl Worker {
                     if self.shared.sleep.sleep(|| self.shared.has_job()) == Wake::Leave {
                         return;
                     }
-                    self.shared.staying.was_parked(&park);
+                    self.shared.luck.staying.was_parked(&park);
                 }
             }
         }
@@ -426,7 +426,7 @@ impl Worker {
         let mut snooze = Snooze::new();
         loop {
             let entry = self.next();
-            if entry.is_some() || !poll.until_staying(&self.shared.staying, None, || self.shared.has_job()) {
+            if entry.is_some() || !poll.until_at(&self.shared.luck, None, || self.shared.has_job()) {
                 return entry;
             }
             // It is there, but its submitter may be in the middle of his step: the processor may be what he needs.

@@ -120,7 +120,7 @@ pub fn offer(steps: impl Fn() -> u64) -> Offer {
 /// coalesce interrupts in this way.)
 #[derive(Debug)]
 pub struct Luck {
-    /// How often in a row an offer of the processor was needed.
+    /// How often in a row an offer of the processor was needed, and taken.
     bad: AtomicUsize,
     /// Of those who wait here.
     pub staying: Staying,
@@ -135,7 +135,7 @@ impl Luck {
     const TRIED_EVERY: usize = 8;
 
     /// And one in so many parks.
-    const PARKED_EVERY: usize = 64;
+    const PARKED_EVERY: usize = 32;
 
     /// No failure yet.
     pub const fn new() -> Luck {
@@ -168,14 +168,14 @@ impl Luck {
         has_to
     }
 
-    /// It came while the processor was kept.
+    /// It came from another processor.
     pub fn was_good(&self) {
         if self.bad() != 0 {
             self.set_bad(0);
         }
     }
 
-    /// It came after the processor had been offered.
+    /// It came after somebody else had had the processor.
     pub fn was_bad(&self) {
         self.set_bad(self.bad().wrapping_add(1));
     }
