@@ -66,10 +66,10 @@ pub const MODELS: &[Model] = &[
     // Blocks of the list.
     exhaustive("queue_list_puts_past_a_block", 3414, list_puts_past_a_block),
     exhaustive("queue_list_gets_past_a_block", 9468, list_gets_past_a_block),
-    exhaustive("queue_list_puts_past_a_block_spinning", 730, || spins(list_puts_past_a_block)),
-    exhaustive("queue_list_gets_past_a_block_spinning", 1950, || spins(list_gets_past_a_block)),
+    exhaustive("queue_list_puts_past_a_block_spinning", 730, list_puts_past_a_block_spinning),
+    exhaustive("queue_list_gets_past_a_block_spinning", 1950, list_gets_past_a_block_spinning),
     exhaustive("queue_list_follows", 21_100, || list_follows(JoinableQueue::unbounded())),
-    exhaustive("queue_list_reached", 2_780, || spins(list_reached)),
+    exhaustive("queue_list_reached", 2_780, list_reached),
     bounded("queue_list_limbo_changes_hands", 3, 49_943, list_limbo_changes_hands),
     exhaustive("queue_list_limbo", 52_436, list_limbo),
     exhaustive("queue_list_spare", 9, list_spare),
@@ -361,12 +361,6 @@ fn hand_over_spinning(queue: impl Queue<Thing>) {
     hand_over(queue);
 }
 
-/// As that model, and who loses a race waits for a moment.
-fn spins(model: impl FnOnce()) {
-    let _spinning = spinning(1);
-    model();
-}
-
 /// As `room`, and who waits polls for a moment.
 fn room_spinning(queue: impl Queue<Thing>) {
     let _spinning = spinning(1);
@@ -456,6 +450,7 @@ fn list_puts_past_a_block() {
 
 /// A putter leaves an older position beside the tail than another has left before: a getter that knows of a put finds an item all the same.
 fn list_reached() {
+    let _spinning = spinning(1);
     let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
     let (one, two) = (tally.thing(1), tally.thing(2));
     let first = spawn_with(&queue, move |queue| ok(queue.put(one)));
@@ -465,6 +460,12 @@ fn list_reached() {
     second.join().unwrap();
     assert_eq!(got + ok(queue.try_get()).number(), 3);
     tally.check();
+}
+
+/// As `list_puts_past_a_block`, and who loses a race waits for a moment.
+fn list_puts_past_a_block_spinning() {
+    let _spinning = spinning(1);
+    list_puts_past_a_block();
 }
 
 /// One getter takes the last item of a block and goes on to the next; another comes in the middle of that.
@@ -478,6 +479,12 @@ fn list_gets_past_a_block() {
     let got = ok(queue.get()).number();
     assert_eq!(got + other.join().unwrap(), 6);
     tally.check();
+}
+
+/// As `list_gets_past_a_block`, and who loses a race waits for a moment.
+fn list_gets_past_a_block_spinning() {
+    let _spinning = spinning(1);
+    list_gets_past_a_block();
 }
 
 /// The getter is on the putter's heels when that goes on to the next block.
