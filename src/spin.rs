@@ -7,7 +7,8 @@
 //! Under the model there is no spinning, unless a model asks for it: each step is an interleaving more, and
 //! most show nothing new.
 
-use crate::primitives::thread::{self, Luck, Offer, Staying};
+use crate::primitives::Offer;
+use crate::primitives::thread::{self, Luck, Staying};
 use crate::primitives::time::Instant;
 
 /// Of a thread's steps, the first that keep the processor, as a rule: 2, 4 and 8 pauses.
@@ -151,6 +152,7 @@ impl Poll {
         found.is_some()
     }
 
+    /// Goes on for as long as one who stays, if this is one, and says whether that was worth while.
     fn go_on_or_stay(
         &mut self,
         stays: Option<&Staying>,

@@ -185,7 +185,7 @@ impl RawBarrier {
         let mut state = ticket.state;
         let mut spin = Spin::crowded();
         if parties <= thread::processors() && !deadline.is_now() {
-            // All can run at once: the others are mostly about to come, so the processor is kept for a while.
+            // All can run at once: the others are mostly about to come, so we stay awake for a while.
             Poll::new(Polling::for_a_partner(0)).until_at(&self.luck, deadline.instant(), || {
                 // Acquire: as below.
                 state = self.state.load(Ordering::Acquire);
@@ -211,7 +211,9 @@ impl RawBarrier {
             } else {
                 let park = Park::begin();
                 let in_time = self.park_while(state, keep_waiting, deadline);
-                self.luck.staying.was_parked(&park);
+                if in_time {
+                    self.luck.staying.was_parked(&park);
+                }
                 in_time
             };
             if !in_time {

@@ -30,6 +30,19 @@ pub mod model;
 #[cfg(feature = "loom")]
 pub use model::{BLOCK, FIRST_BUFFER, atomic, cell, fence, thread, time};
 
+/// What became of an offer of the processor (see [`thread::offer`]), in both worlds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// It was not made, since others were taken for long.
+    NotMade,
+    /// Nobody else wanted the processor.
+    NotTaken,
+    /// Somebody else ran for a moment.
+    Taken,
+    /// Somebody else ran for so long that it would have been better to park.
+    TakenForLong,
+}
+
 /// Declares a constructor that is `const` in the real world and an ordinary function under the model, where
 /// an atomic has to be registered with the running execution.
 macro_rules! const_fn {

@@ -5,6 +5,8 @@ use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
 use std::time::Instant;
 
+use crate::primitives::Offer;
+
 pub use loom::thread::{JoinHandle, yield_now};
 pub use std::thread::panicking;
 
@@ -98,20 +100,7 @@ pub fn pause(_moments: u32) {
     yield_now();
 }
 
-/// What became of an offer of the processor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Offer {
-    /// Not here.
-    NotMade,
-    /// Not here.
-    NotTaken,
-    /// Always.
-    Taken,
-    /// Not here.
-    TakenForLong,
-}
-
-/// Offers the processor to other threads.
+/// Offers the processor to other threads, who always take it.
 pub fn offer(_steps: impl Fn() -> u64) -> Offer {
     yield_now();
     Offer::Taken

@@ -5,6 +5,7 @@ use core::num::NonZeroU64;
 
 use super::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::time::Instant;
+use crate::primitives::Offer;
 
 pub use std::thread::{JoinHandle, panicking, yield_now};
 
@@ -63,19 +64,6 @@ static WARY: AtomicUsize = AtomicUsize::new(0);
 
 /// How many are not to be made after the next one that is taken for long.
 static WARY_NEXT: AtomicUsize = AtomicUsize::new(WARY_AT_FIRST);
-
-/// What became of an offer of the processor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Offer {
-    /// It was not made, since others were taken for long.
-    NotMade,
-    /// Nobody else wanted the processor.
-    NotTaken,
-    /// Somebody else ran for a moment.
-    Taken,
-    /// Somebody else ran for so long that it would have been better to park.
-    TakenForLong,
-}
 
 /// Offers the processor to other threads, unless that has cost a time slice lately. `steps` counts what is done by those who wait for the same thing as the caller.
 ///
@@ -139,7 +127,7 @@ impl Luck {
 
     /// No failure yet.
     pub const fn new() -> Luck {
-        Luck { bad: AtomicUsize::new(0), staying: Staying::new(), gathering: Trials::new(1) }
+        Luck { bad: AtomicUsize::new(0), staying: Staying::new(), gathering: Trials::new() }
     }
 
     fn bad(&self) -> usize {
@@ -218,7 +206,7 @@ impl Staying {
 
     /// It is tried the first time.
     pub const fn new() -> Staying {
-        Staying { trials: Trials::new(1) }
+        Staying { trials: Trials::new() }
     }
 
     /// Who gives up earlier doesn't stay.
@@ -276,9 +264,9 @@ impl Trials {
     /// What is left of a rest is less than this; how long it is stands above.
     const REST: usize = 2 * Trials::MOST_REST;
 
-    /// It is tried the first time but `left`, counted from 1.
-    const fn new(left: usize) -> Trials {
-        Trials { rest: AtomicUsize::new(left) }
+    /// It is tried the first time.
+    const fn new() -> Trials {
+        Trials { rest: AtomicUsize::new(1) }
     }
 
     #[inline]
