@@ -110,7 +110,7 @@ impl Poll {
     /// Looks until `is_ready`, or says false: it is time to park.
     pub(crate) fn until(&mut self, is_ready: impl FnMut() -> bool) -> bool {
         let Polling { looks, yields, .. } = self.polling;
-        self.go_on(looks, yields, is_ready, || 0).is_some()
+        self.go_on(looks, yields, is_ready, || 0, || {}).is_some()
     }
 
     /// The same, with the luck of this place. The caller gives up at `deadline`.
@@ -120,11 +120,11 @@ impl Poll {
         deadline: Option<Instant>,
         is_ready: impl FnMut() -> bool,
     ) -> bool {
-        self.until_beside(luck, deadline, is_ready, || 0, || 0)
+        self.until_beside(luck, deadline, is_ready, || 0, || 0, || {})
     }
 
     /// The same at a place where others wait for the same thing. `steps` counts how often one of them has got what they wait for;
-    /// `ready` says how often that can be had just now.
+    /// `ready` says how often that can be had just now. `before_offers` is called before the processor is offered, once.
     pub(crate) fn until_beside(
         &mut self,
         luck: &Luck,
@@ -132,12 +132,14 @@ impl Poll {
         is_ready: impl FnMut() -> bool,
         steps: impl Fn() -> u64,
         ready: impl Fn() -> u64,
+        before_offers: impl Fn(),
     ) -> bool {
         if luck.has_to_change() {
             return false;
         }
         let stays = luck.staying.is_due(deadline).then_some(&luck.staying);
-        let found = self.go_on_or_stay(stays, luck.looks(self.polling.looks), is_ready, steps);
+        let looks = luck.looks(self.polling.looks, self.polling.yields);
+        let found = self.go_on_or_stay(stays, looks, is_ready, steps, before_offers);
         match found {
             Some(Found::FromAfar) => {
                 luck.was_good();
@@ -159,11 +161,12 @@ impl Poll {
         looks: u32,
         is_ready: impl FnMut() -> bool,
         steps: impl Fn() -> u64,
+        before_offers: impl Fn(),
     ) -> Option<Found> {
         let yields = self.polling.yields;
         let before = self.step;
-        let Some(staying) = stays else { return self.go_on(looks, yields, is_ready, steps) };
-        let found = self.go_on(looks, Polling::YIELDS_TO_STAY.max(yields), is_ready, steps);
+        let Some(staying) = stays else { return self.go_on(looks, yields, is_ready, steps, before_offers) };
+        let found = self.go_on(looks, Polling::YIELDS_TO_STAY.max(yields), is_ready, steps, before_offers);
         if self.step > before.max(looks + yields) {
             staying.has_stayed(found.is_some());
         }
@@ -177,8 +180,12 @@ impl Poll {
         yields: u32,
         mut is_ready: impl FnMut() -> bool,
         steps: impl Fn() -> u64,
+        before_offers: impl Fn(),
     ) -> Option<Found> {
         while self.step < thread::spin_steps(looks + yields) {
+            if self.step == looks {
+                before_offers();
+            }
             self.step += 1;
             let goes_on = if self.step <= looks {
                 thread::pause(self.polling.pauses);

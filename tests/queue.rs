@@ -638,3 +638,43 @@ fn a_queue_without_room_panics_and_names_the_call() {
     let message = panic_message(|| JoinableQueue::<u8>::bounded(0));
     assert!(message.starts_with("JoinableQueue::bounded(0)"), "{message}");
 }
+
+/// A thread that is in the lobby again and again, until somebody has served it.
+#[test]
+fn who_finds_the_queue_empty_puts_the_item_of_a_putter_in_the_lobby() {
+    let queue = JoinableQueue::bounded(1);
+    std::thread::scope(|scope| {
+        let putter = scope.spawn(|| queue.put_from_lobby(1, usize::MAX));
+        let item = loop {
+            if let Ok(item) = queue.try_get() {
+                break item;
+            }
+        };
+        assert_eq!(item, 1);
+        assert_eq!(putter.join().unwrap(), Ok(()));
+    });
+    assert_eq!(queue.unfinished(), 1);
+    assert_eq!(queue.put_from_lobby(2, 1), Err(2));
+    assert!(queue.is_empty());
+}
+
+/// As above.
+#[test]
+fn who_finds_the_queue_full_gives_the_oldest_item_to_a_getter_in_the_lobby() {
+    let queue = JoinableQueue::bounded(2);
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    std::thread::scope(|scope| {
+        let getter = scope.spawn(|| {
+            loop {
+                if let Some(item) = queue.get_from_lobby() {
+                    break item;
+                }
+            }
+        });
+        while queue.try_put(3).is_err() {}
+        assert_eq!(getter.join().unwrap(), 1);
+    });
+    assert_eq!(queue.len(), 2);
+    assert_eq!([queue.try_get(), queue.try_get()], [Ok(2), Ok(3)]);
+}

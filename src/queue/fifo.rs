@@ -1,6 +1,7 @@
 //! First in, first out: the ring if there is a bound, the list if there is none, or one that is too large to have a slot for each.
 
 use super::list::{LAPS, List};
+use super::lobby::Lobby;
 use super::raw::{Claimant, Laps, RawQueue, Side};
 use super::ring::Ring;
 use super::shared::Shared;
@@ -65,6 +66,13 @@ impl<T> Store for Fifo<T> {
         match self {
             Fifo::Ring(ring) => ring.polling(),
             Fifo::List(list) => list.polling(),
+        }
+    }
+
+    fn lobby(&self) -> Option<&Lobby<T>> {
+        match self {
+            Fifo::Ring(ring) => ring.lobby(),
+            Fifo::List(list) => list.lobby(),
         }
     }
 

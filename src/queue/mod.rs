@@ -16,6 +16,7 @@ mod fifo;
 mod heap;
 mod job;
 mod list;
+mod lobby;
 mod raw;
 mod ring;
 mod shared;
@@ -313,6 +314,30 @@ impl<T> JoinableQueue<T> {
     #[must_use]
     pub fn list_with_limit(capacity: usize) -> JoinableQueue<T> {
         JoinableQueue { shared: Fifo::list(Some(capacity), FIRST_LAP) }
+    }
+
+    /// A put that only sits in the lobby, so many times for a moment each, for tests of this crate.
+    ///
+    /// # Errors
+    ///
+    /// The item, if nobody has put it.
+    #[doc(hidden)]
+    pub fn put_from_lobby(&self, item: T, times: usize) -> Result<(), T> {
+        self.shared.put_from_lobby(item, times)
+    }
+
+    /// Puts the item of a putter that sits in the lobby, and says whether there was one and it could, for tests of this crate.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn put_for_lobby(&self) -> bool {
+        self.shared.put_for_lobby()
+    }
+
+    /// A get that only sits in the lobby for a moment, for tests of this crate.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn get_from_lobby(&self) -> Option<T> {
+        self.shared.get_from_lobby()
     }
 
     /// A getter that starves, and gives up when this is dropped, for tests of this crate.

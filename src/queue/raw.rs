@@ -231,6 +231,27 @@ pub(super) enum GaveUp {
     TimedOut,
 }
 
+/// One who waits for a step, for [`RawQueue::wait`].
+pub(super) trait Caller {
+    type Result;
+
+    /// Whether an attempt is worth while: a guess, asked while polling.
+    fn is_ready(&self) -> bool;
+
+    /// Makes an attempt.
+    fn attempt(&self) -> Option<Self::Result>;
+
+    /// The processor is about to be offered to others.
+    ///
+    /// # Safety
+    ///
+    /// `self` stays where it is until [`after_offers`](Caller::after_offers) has been called, and only `is_ready` is called in between.
+    unsafe fn before_offers(&self);
+
+    /// No more offers now. Returns what others have done for us meanwhile, if they have.
+    fn after_offers(&self) -> Option<Self::Result>;
+}
+
 /// One end of a queue.
 #[derive(Debug)]
 pub(super) struct End {
@@ -422,6 +443,7 @@ impl RawQueue {
     ///
     /// ```text
     /// loop
+    ///     served while polling?            leave
     ///     woken, or polled with success?   make an attempt, unless all that there is is spoken for
     ///     else look what is in the way     passing: make an attempt, as above;  shut down, or too late: leave
     ///     mark the awaited word            PARKED, and give our turn back, if it has not moved since that look
@@ -429,14 +451,13 @@ impl RawQueue {
     /// leaving, with a turn or starving?    pass it on
     /// ```
     #[cold]
-    pub(super) fn wait<R>(
+    pub(super) fn wait<C: Caller>(
         &self,
         side: Side,
         deadline: Deadline,
         polling: Polling,
-        is_ready: impl Fn() -> bool,
-        mut attempt: impl FnMut() -> Option<R>,
-    ) -> Result<R, GaveUp> {
+        caller: &C,
+    ) -> Result<C::Result, GaveUp> {
         let (own, awaited) = self.ends(side);
         let key = (&raw const *awaited).addr();
         let mut deadline = deadline.or_now();
@@ -453,10 +474,15 @@ impl RawQueue {
                     && poll.until_beside(
                         self.luck(side),
                         deadline.instant(),
-                        &is_ready,
+                        || caller.is_ready(),
                         || self.steps(side),
                         || self.ready(side),
+                        // SAFETY: `after_offers` comes next.
+                        || unsafe { caller.before_offers() },
                     );
+            if let Some(result) = caller.after_offers() {
+                return Ok(result);
+            }
             let obstacle = if is_worth_while { Obstacle::Passing } else { self.obstacle(side) };
             let (seen, is_reserved) = match obstacle {
                 Obstacle::Closed => return Err(GaveUp::Closed),
@@ -464,7 +490,7 @@ impl RawQueue {
                 Obstacle::Passing => match waiter.reserved() {
                     Some(seen) => (seen, true),
                     None => {
-                        if let Some(result) = attempt() {
+                        if let Some(result) = caller.attempt() {
                             return Ok(result);
                         }
                         if !is_worth_while {

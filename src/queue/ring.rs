@@ -19,6 +19,7 @@
 
 use core::mem::MaybeUninit;
 
+use super::lobby::Lobby;
 use super::raw::{self, Claimant, ONE, RawQueue, Side, is_before, is_closed, position};
 use super::store::{Clear, Store, drop_all};
 use crate::primitives::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,8 @@ struct Slot<T> {
 
 pub(super) struct Ring<T> {
     slots: Box<[Slot<T>]>,
+    /// In a box, since it is larger than all the rest.
+    lobby: Box<Lobby<T>>,
 }
 
 // SAFETY: an item goes from one thread to another, never to two at once: whoever claimed a slot is alone in it.
@@ -57,7 +60,7 @@ impl<T> Ring<T> {
             stamp: AtomicU64::new(start + index * ONE),
             item: TrackedCell::new(MaybeUninit::uninit()),
         };
-        Ring { slots: (0..capacity as u64).map(slot).collect() }
+        Ring { slots: (0..capacity as u64).map(slot).collect(), lobby: Box::new(Lobby::new()) }
     }
 
     #[inline]
@@ -168,6 +171,10 @@ impl<T> Store for Ring<T> {
     fn polling(&self) -> Polling {
         let gathers = if self.slots.len() < MANY { 0 } else { self.slots.len().min(GATHERS) as u32 };
         Polling { looks: 16, pauses: 2, yields: Polling::YIELDS, gathers }
+    }
+
+    fn lobby(&self) -> Option<&Lobby<T>> {
+        Some(&self.lobby)
     }
 
     /// Looks at the stamp alone.

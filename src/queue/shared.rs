@@ -1,9 +1,11 @@
 //! A raw queue and a store: everything that the three public queues do, written once.
 
-use super::raw::{Claimant, GaveUp, RawQueue, Side};
+use super::lobby::{Seat, Seats};
+use super::raw::{Caller, Claimant, GaveUp, RawQueue, Side};
 use super::store::{Clear, Store};
 use crate::deadline::Deadline;
 use crate::error::{TryGetError, TryPutError};
+use crate::primitives::thread;
 
 pub(super) struct Shared<S: Clear> {
     pub(super) raw: RawQueue,
@@ -32,22 +34,83 @@ impl<S: Store> Shared<S> {
     }
 
     #[cold]
-    fn put_slow(&self, item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
-        let mut item = Some(item);
-        let put = || {
-            let back = self.store.try_put(&self.raw, item.take()?, Claimant::Waiter).err();
-            let is_put = back.is_none();
-            item = back;
-            is_put.then_some(())
-        };
-        let is_ready = || self.store.is_ready(&self.raw, Side::Put);
+    fn put_slow(&self, mut item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
+        // There is room once a getter in the lobby has the oldest item.
+        while self.get_for_lobby() {
+            match self.store.try_put(&self.raw, item, Claimant::Newcomer) {
+                Ok(()) => return Ok(()),
+                Err(back) => item = back,
+            }
+        }
+        let putter = self.putter(item);
         let polling = self.store.polling();
-        let Err(why) = self.raw.wait(Side::Put, deadline, polling, is_ready, put) else { return Ok(()) };
-        let item = item.expect("it came back from the last attempt");
+        let Err(why) = self.raw.wait(Side::Put, deadline, polling, &putter) else { return Ok(()) };
+        // SAFETY: it is our own, and not in the lobby.
+        let item = unsafe { putter.seat.take() }.expect("it came back from the last attempt");
         Err(match why {
             GaveUp::Closed => TryPutError::ShutDown(item),
             GaveUp::TimedOut => TryPutError::Full(item),
         })
+    }
+
+    #[cfg_attr(feature = "loom", track_caller)]
+    fn putter(&self, item: S::Item) -> Putter<'_, S> {
+        let seats = self.store.lobby().map(|lobby| &lobby.putters);
+        Putter { shared: self, seats, seat: Seat::new(Some(item)) }
+    }
+
+    #[cfg_attr(feature = "loom", track_caller)]
+    fn getter(&self) -> Getter<'_, S> {
+        let seats = self.store.lobby().map(|lobby| &lobby.getters);
+        Getter { shared: self, seats, seat: Seat::new(None) }
+    }
+
+    /// A put that only sits in the lobby, so many times: for models.
+    pub(super) fn put_from_lobby(&self, item: S::Item, times: usize) -> Result<(), S::Item> {
+        let putter = self.putter(item);
+        for _ in 0..times {
+            // SAFETY: `after_offers` comes next.
+            unsafe { putter.before_offers() };
+            thread::yield_now();
+            if putter.after_offers().is_some() {
+                return Ok(());
+            }
+        }
+        // SAFETY: it is our own, and not in the lobby.
+        Err(unsafe { putter.seat.take() }.expect("it is put, or not"))
+    }
+
+    /// A get that only sits in the lobby: for models.
+    pub(super) fn get_from_lobby(&self) -> Option<S::Item> {
+        let getter = self.getter();
+        // SAFETY: `after_offers` comes next.
+        unsafe { getter.before_offers() };
+        thread::yield_now();
+        getter.after_offers()
+    }
+
+    /// Gets the oldest item for a getter in the lobby; says whether there was one.
+    fn get_for_lobby(&self) -> bool {
+        let get = |seat: &Seat<S::Item>| {
+            let Some(item) = self.store.try_get(&self.raw, Claimant::Newcomer) else { return false };
+            // SAFETY: `serve` has taken the seat out.
+            unsafe { seat.set(item) };
+            true
+        };
+        self.store.lobby().is_some_and(|lobby| lobby.getters.serve(get))
+    }
+
+    /// Puts the item of a putter in the lobby; says whether there was one, and room for it.
+    pub(super) fn put_for_lobby(&self) -> bool {
+        let put = |seat: &Seat<S::Item>| {
+            // SAFETY: `serve` has taken the seat out.
+            let Some(item) = (unsafe { seat.take() }) else { return false };
+            let Err(item) = self.store.try_put(&self.raw, item, Claimant::Newcomer) else { return true };
+            // SAFETY: as above.
+            unsafe { seat.set(item) };
+            false
+        };
+        self.store.lobby().is_some_and(|lobby| lobby.putters.serve(put))
     }
 
     #[inline]
@@ -67,10 +130,15 @@ impl<S: Store> Shared<S> {
 
     #[cold]
     fn get_slow(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
-        let is_ready = || self.store.is_ready(&self.raw, Side::Get);
-        let get = || self.store.try_get(&self.raw, Claimant::Waiter);
+        // There is an item once that of a putter in the lobby is queued.
+        if self.put_for_lobby()
+            && let Some(item) = self.store.try_get(&self.raw, Claimant::Newcomer)
+        {
+            return Ok(item);
+        }
+        let getter = self.getter();
         let polling = self.store.polling();
-        self.raw.wait(Side::Get, deadline, polling, is_ready, get).map_err(|why| match why {
+        self.raw.wait(Side::Get, deadline, polling, &getter).map_err(|why| match why {
             GaveUp::Closed => TryGetError::ShutDown,
             GaveUp::TimedOut => TryGetError::Empty,
         })
@@ -88,5 +156,76 @@ impl<S: Store> Shared<S> {
             let _ = self.raw.task_done();
         }
         items
+    }
+}
+
+/// A `put` that waits.
+struct Putter<'a, S: Store> {
+    shared: &'a Shared<S>,
+    seats: Option<&'a Seats<S::Item>>,
+    seat: Seat<S::Item>,
+}
+
+impl<S: Store> Caller for Putter<'_, S> {
+    type Result = ();
+
+    fn is_ready(&self) -> bool {
+        self.seat.is_answered() || self.shared.store.is_ready(&self.shared.raw, Side::Put)
+    }
+
+    fn attempt(&self) -> Option<()> {
+        // SAFETY: it is our own, and not in the lobby.
+        let item = unsafe { self.seat.take() }?;
+        let Err(item) = self.shared.store.try_put(&self.shared.raw, item, Claimant::Waiter) else {
+            return Some(());
+        };
+        // SAFETY: as above.
+        unsafe { self.seat.set(item) };
+        None
+    }
+
+    unsafe fn before_offers(&self) {
+        if let Some(seats) = self.seats {
+            // SAFETY: it is our own; and the caller promises the rest.
+            unsafe { seats.enter(&self.seat) };
+        }
+    }
+
+    fn after_offers(&self) -> Option<()> {
+        self.seats?.leave(&self.seat).then_some(())
+    }
+}
+
+/// A `get` that waits.
+struct Getter<'a, S: Store> {
+    shared: &'a Shared<S>,
+    seats: Option<&'a Seats<S::Item>>,
+    seat: Seat<S::Item>,
+}
+
+impl<S: Store> Caller for Getter<'_, S> {
+    type Result = S::Item;
+
+    fn is_ready(&self) -> bool {
+        self.seat.is_answered() || self.shared.store.is_ready(&self.shared.raw, Side::Get)
+    }
+
+    fn attempt(&self) -> Option<S::Item> {
+        self.shared.store.try_get(&self.shared.raw, Claimant::Waiter)
+    }
+
+    unsafe fn before_offers(&self) {
+        if let Some(seats) = self.seats {
+            // SAFETY: it is our own; and the caller promises the rest.
+            unsafe { seats.enter(&self.seat) };
+        }
+    }
+
+    fn after_offers(&self) -> Option<S::Item> {
+        if !self.seats?.leave(&self.seat) {
+            return None;
+        }
+        // SAFETY: it is our own again, and we were served.
+        unsafe { self.seat.take() }
     }
 }

@@ -1,5 +1,6 @@
 //! What keeps the items of a queue.
 
+use super::lobby::Lobby;
 use super::raw::{Claimant, RawQueue, Side};
 use crate::spin::Polling;
 
@@ -25,6 +26,12 @@ pub(super) trait Store: Clear {
     /// Whether an attempt is worth while: a guess for those who spin, which touches as little as can be of what others write.
     fn is_ready(&self, raw: &RawQueue, side: Side) -> bool {
         raw.is_ready(side)
+    }
+
+    /// Where those who wait sit while others have the processor. Only for a store whose attempts run no code of the items.
+    #[inline]
+    fn lobby(&self) -> Option<&Lobby<Self::Item>> {
+        None
     }
 
     /// Panics if this thread may not get just now.

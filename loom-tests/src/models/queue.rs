@@ -32,6 +32,13 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_lifo_spinning", 2180, || hand_over_spinning(LifoQueue::unbounded())),
     exhaustive("queue_ring_room_spinning", 29, || room_spinning(JoinableQueue::bounded(1))),
     exhaustive("queue_list_limit_room_spinning", 14, || room_spinning(JoinableQueue::list_with_limit(1))),
+    // The lobby.
+    exhaustive("queue_lobby_putter", 33, lobby_putter),
+    exhaustive("queue_lobby_getter", 33, lobby_getter),
+    bounded("queue_lobby_getter_of_none", 3, 3448, lobby_getter_of_none),
+    exhaustive("queue_lobby_returned", 1650, lobby_returned),
+    exhaustive("queue_lobby_one_place", 47_853, lobby_one_place),
+    exhaustive("queue_lobby_two_serve", 25_410, lobby_two_serve),
     // Both wait for each other.
     exhaustive("queue_ring_hand_over_wraps", 559, || hand_over(JoinableQueue::about_to_wrap(Some(1), 1))),
     exhaustive("queue_ring_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(1), 1), 1)),
@@ -179,6 +186,10 @@ pub const STRESS_ONLY: &[Model] = &[
     bounded("queue_list_shutdown_now", 3, 1, || shutdown_now_three(JoinableQueue::list_with_limit(1))),
     bounded("queue_lifo_shutdown_now", 3, 1, || shutdown_now_three(LifoQueue::bounded(1))),
     bounded("queue_priority_shutdown_now", 3, 1, || shutdown_now_three(PriorityQueue::bounded(1))),
+    exhaustive("queue_ring_putter_in_lobby", 1, putter_in_lobby),
+    exhaustive("queue_ring_getter_in_lobby", 1, getter_in_lobby),
+    exhaustive("queue_ring_putter_in_lobby_gives_up", 1, putter_in_lobby_gives_up),
+    exhaustive("queue_ring_getter_in_lobby_gives_up", 1, getter_in_lobby_gives_up),
     exhaustive("queue_list_blocks_come_and_go", 1, list_blocks_come_and_go),
     bounded("queue_ring_two_putters", 3, 1, || two_putters(JoinableQueue::bounded(1))),
     bounded("queue_list_getters_turns", 3, 1, || turn_is_passed_on_to_getters(JoinableQueue::unbounded())),
@@ -365,6 +376,143 @@ fn hand_over_spinning(queue: impl Queue<Thing>) {
 fn room_spinning(queue: impl Queue<Thing>) {
     let _spinning = spinning(1);
     room(queue, 1);
+}
+
+/// A putter leaves its item in the lobby for a moment: it is put just if a getter, who finds the queue empty, comes in that moment.
+fn lobby_putter() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    let thing = tally.thing(1);
+    let putter = spawn_with(&queue, move |queue| queue.put_from_lobby(thing, 1).map_err(Thing::number));
+    let got = queue.try_get().map_or(0, Thing::number);
+    let is_put = putter.join().unwrap().is_ok();
+    assert_eq!(got == 1, is_put);
+    assert_eq!(queue.unfinished(), got as usize);
+    tally.check();
+}
+
+/// A getter is in the lobby for a moment: it gets the oldest item just if a putter, who finds the queue full, comes in that moment.
+fn lobby_getter() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let getter = spawn_with(&queue, |queue| queue.get_from_lobby().map_or(0, Thing::number));
+    let is_put = queue.try_put(tally.thing(2)).is_ok();
+    assert_eq!(getter.join().unwrap(), u32::from(is_put));
+    assert_eq!(ok(queue.try_get()).number(), if is_put { 2 } else { 1 });
+    tally.check();
+}
+
+/// The item that a putter would give to a getter in the lobby is gone meanwhile: the getter has none.
+fn lobby_getter_of_none() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let in_lobby = spawn_with(&queue, |queue| queue.get_from_lobby().map_or(0, Thing::number));
+    let getter = spawn_with(&queue, |queue| queue.try_get().map_or(0, Thing::number));
+    let is_put = queue.try_put(tally.thing(2)).is_ok();
+    let got = in_lobby.join().unwrap() + getter.join().unwrap();
+    let left = queue.try_get().map_or(0, Thing::number);
+    assert_eq!(got + left, if is_put { 3 } else { 1 });
+    tally.check();
+}
+
+/// The queue is shut down, so nobody can put the item of the putter in the lobby: it comes back. The putter sits down again.
+fn lobby_returned() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    queue.shutdown();
+    let thing = tally.thing(1);
+    let putter = spawn_with(&queue, move |queue| queue.put_from_lobby(thing, 2).map_err(Thing::number));
+    assert!(queue.try_get().is_err());
+    assert!(queue.try_get().is_err());
+    assert_eq!(putter.join().unwrap(), Err(1));
+    tally.check();
+}
+
+/// Two putters, and a place for one of them: whose item is not put has it back.
+fn lobby_one_place() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    let [first, second] = [1, 2].map(|number| {
+        let thing = tally.thing(number);
+        spawn_with(&queue, move |queue| queue.put_from_lobby(thing, 1).map_or_else(Thing::number, |()| 0))
+    });
+    let got = queue.try_get().map_or(0, Thing::number);
+    assert_eq!(got + first.join().unwrap() + second.join().unwrap(), 3);
+    tally.check();
+}
+
+/// Two getters find the queue empty, and a putter in the lobby: one of them puts its item.
+fn lobby_two_serve() {
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    let thing = tally.thing(1);
+    let putter = spawn_with(&queue, move |queue| queue.put_from_lobby(thing, 1).is_ok());
+    let other = spawn_with(&queue, |queue| queue.put_for_lobby());
+    let serves = queue.put_for_lobby();
+    let other_serves = other.join().unwrap();
+    assert!(!serves || !other_serves);
+    assert_eq!(putter.join().unwrap(), serves || other_serves);
+    assert_eq!(queue.len() == 1, serves || other_serves);
+    drop(queue);
+    tally.check();
+}
+
+/// The same in a `put`: who gets twice while it waits awake finds both items. (Explored once: 5,878,018 executions.)
+fn putter_in_lobby() {
+    let _spinning = spinning(1);
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let thing = tally.thing(2);
+    let putter = spawn_with(&queue, move |queue| ok(queue.put(thing)));
+    assert_eq!(ok(queue.get()).number(), 1);
+    assert_eq!(ok(queue.get()).number(), 2);
+    putter.join().unwrap();
+    assert_eq!(queue.unfinished(), 2);
+    tally.check();
+}
+
+/// The same in a `get`: who puts twice while it waits awake finds room for both items. (Explored once: 5,878,018 executions.)
+fn getter_in_lobby() {
+    let _spinning = spinning(1);
+    let (queue, tally) = (Arc::new(JoinableQueue::<Thing>::bounded(1)), Tally::default());
+    let getter = spawn_with(&queue, |queue| ok(queue.get()).number());
+    ok(queue.put(tally.thing(1)));
+    ok(queue.put(tally.thing(2)));
+    assert_eq!(getter.join().unwrap(), 1);
+    assert_eq!(ok(queue.get()).number(), 2);
+    tally.check();
+}
+
+/// As `putter_in_lobby`, but the putter may give up: its item comes back then, and else is put, and never both. (Explored once: 1,160,192 executions.)
+fn putter_in_lobby_gives_up() {
+    let _spinning = spinning(1);
+    let (queue, tally) = (Arc::new(JoinableQueue::bounded(1)), Tally::default());
+    ok(queue.put(tally.thing(1)));
+    let thing = tally.thing(2);
+    let putter = spawn_with(&queue, move |queue| match queue.try_put_for(thing, some_time()) {
+        Ok(()) => 0,
+        Err(TryPutError::Full(thing)) => thing.number(),
+        Err(TryPutError::ShutDown(_)) => panic!("nobody shuts it down"),
+    });
+    assert_eq!(ok(queue.get()).number(), 1);
+    let got = queue.try_get().map_or(0, Thing::number);
+    let came_back = putter.join().unwrap();
+    let left = queue.try_get().map_or(0, Thing::number);
+    assert_eq!(got + came_back + left, 2);
+    tally.check();
+}
+
+/// As `getter_in_lobby`, but the getter may give up: then it has nothing, and nothing is missing. (Explored once: 1,160,192 executions.)
+fn getter_in_lobby_gives_up() {
+    let _spinning = spinning(1);
+    let (queue, tally) = (Arc::new(JoinableQueue::<Thing>::bounded(1)), Tally::default());
+    let getter = spawn_with(&queue, |queue| queue.try_get_for(some_time()).map_or(0, Thing::number));
+    ok(queue.put(tally.thing(1)));
+    let came_back = match queue.try_put(tally.thing(2)) {
+        Ok(()) => 0,
+        Err(TryPutError::Full(thing)) => thing.number(),
+        Err(TryPutError::ShutDown(_)) => panic!("nobody shuts it down"),
+    };
+    let got = getter.join().unwrap();
+    let left: u32 = core::iter::from_fn(|| queue.try_get().ok()).map(Thing::number).sum();
+    assert_eq!(got + came_back + left, 3);
+    tally.check();
 }
 
 /// Two items go across, first in, first out: with room for one, each side waits for the other.

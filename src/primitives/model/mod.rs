@@ -23,5 +23,8 @@ pub mod weaken;
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`): so few that the models come to the end of one.
 pub const BLOCK: usize = 2;
 
+/// How many threads may sit on each side of a queue's lobby (see `queue/lobby.rs`): so few that one finds no place.
+pub const SEATS: usize = 1;
+
 /// How many slots a deque of the pool begins with (see `pool/deque.rs`), a power of two: so few that the models see it grow.
 pub const FIRST_BUFFER: usize = 2;

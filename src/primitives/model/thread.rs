@@ -119,9 +119,9 @@ impl Luck {
         Luck { staying: Staying::new() }
     }
 
-    /// All.
-    pub fn looks(&self, most: u32) -> u32 {
-        most
+    /// None, if offers follow: a step is the same here with and without.
+    pub fn looks(&self, most: u32, offers: u32) -> u32 {
+        if offers > 0 { 0 } else { most }
     }
 
     /// Never.

@@ -10,5 +10,8 @@ pub mod time;
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`).
 pub const BLOCK: usize = 31;
 
+/// How many threads may sit on each side of a queue's lobby (see `queue/lobby.rs`): as many as a cache line has room for.
+pub const SEATS: usize = 8;
+
 /// How many slots a deque of the pool begins with (see `pool/deque.rs`), a power of two.
 pub const FIRST_BUFFER: usize = 64;

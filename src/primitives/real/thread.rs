@@ -140,8 +140,8 @@ impl Luck {
         self.bad.store(bad, Ordering::Relaxed);
     }
 
-    /// How many of `most` looks to take before the processor is offered.
-    pub fn looks(&self, most: u32) -> u32 {
+    /// How many of `most` looks to take before the processor is offered (so many times, which makes no difference here).
+    pub fn looks(&self, most: u32, _offers: u32) -> u32 {
         let bad = self.bad();
         if bad < Luck::CHANCE || bad.is_multiple_of(Luck::TRIED_EVERY) { most } else { 0 }
     }
