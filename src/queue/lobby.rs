@@ -1,24 +1,27 @@
-//! Where those who wait, awake, leave word of what they wait for while others have the processor.
+//! The lobby: where those who wait, awake, leave word of what they wait for while others have the processor.
 //!
-//! Where all threads share one processor, what one waits for comes only after a switch to another thread. With one slot that is a
+//! Where all threads share one processor, what one of them waits for comes only after a switch to another. With one slot that is a
 //! switch for each step: put, full, switch, get, empty, switch. So who is about to offer the processor sits down in the lobby: a
-//! putter with its item, a getter with room for one. Who then finds the queue full serves a getter there with the oldest item, which makes
-//! room; who finds it empty puts the item of a putter. So three items go across for two switches; and if several wait there, more.
+//! putter with its item, a getter with room for one. Who then finds the queue full gives the oldest item to a getter there, which makes
+//! room; who finds it empty puts the item of a putter there. So three items go across for two switches, and more if several sit there.
 //!
-//! To leave an operation for the other side to complete is the way of the dual data structures of Scherer and Scott (Nonblocking concurrent data structures
-//! with condition synchronization, DISC 2004); that a thread's own frame is the place for the item is known from Go's channels.
+//! That an operation is left for the other side to complete is the way of the dual data structures of Scherer and Scott (Nonblocking
+//! concurrent data structures with condition synchronization, DISC 2004). That the item lies in the frame of the thread that waits is
+//! known from Go's channels.
 //!
-//! # A seat, as (in the lobby, its state)
+//! # A seat
 //!
 //! ```text
-//! no,  WAITING    the thread's own
-//! yes, WAITING    anybody's who takes it out of the lobby: the thread itself, or one who then has to answer
-//! no,  WAITING    taken out by another: that one's, until it answers
-//! no,  SERVED     the thread's own, which has been served
-//! no,  RETURNED   the thread's own, and nothing has changed
+//! in the lobby   state
+//! no             WAITING    the thread's own
+//! yes            WAITING    of whoever takes it out: the thread itself, or another, who then has to answer
+//! no             WAITING    taken out by another, and that one's until it answers
+//! no             SERVED     the thread's own again: its step has been taken for it
+//! no             RETURNED   the thread's own again, as it was
 //! ```
 //!
-//! Nobody sleeps in the lobby. So there is no wake-up to be lost, and nothing to be served: a thread that nobody has called looks at the queue itself.
+//! Nobody sleeps in the lobby, and nobody has to be served. So there is no wake-up here that could be lost: a thread looks at the queue
+//! all the while, and gets up before it parks.
 
 use core::cell::Cell;
 use core::ptr;
