@@ -40,9 +40,14 @@ impl Spin {
         Spin { step: 0, busy_steps: 0 }
     }
 
+    /// For one who has polled instead.
+    pub(crate) const fn over() -> Spin {
+        Spin { step: u32::MAX, busy_steps: 0 }
+    }
+
     /// Takes a step, or says false: it is time to park.
     pub(crate) fn spin(&mut self) -> bool {
-        if self.step == thread::spin_steps(self.busy_steps + YIELDS) {
+        if self.step >= thread::spin_steps(self.busy_steps + YIELDS) {
             return false;
         }
         self.step += 1;
@@ -107,13 +112,7 @@ impl Poll {
         Poll { polling, step: 0, taken: 0 }
     }
 
-    /// Looks until `is_ready`, or says false: it is time to park.
-    pub(crate) fn until(&mut self, is_ready: impl FnMut() -> bool) -> bool {
-        let Polling { looks, yields, .. } = self.polling;
-        self.go_on(looks, yields, is_ready, || 0, || {}).is_some()
-    }
-
-    /// The same, with the luck of this place. The caller gives up at `deadline`.
+    /// Looks until `is_ready`, or says false: it is time to park. How depends on the luck of this place. The caller gives up at `deadline`.
     pub(crate) fn until_at(
         &mut self,
         luck: &Luck,

@@ -183,14 +183,19 @@ impl RawBarrier {
         let mut deadline = deadline.or_now();
         let keep_waiting = |state| generation(state) == ticket.generation && !has_failed(state);
         let mut state = ticket.state;
-        let mut spin = Spin::crowded();
-        if parties <= thread::processors() && !deadline.is_now() {
+        let polls = parties <= thread::processors() && !deadline.is_now();
+        let mut spin = if polls { Spin::over() } else { Spin::crowded() };
+        if polls {
             // All can run at once: the others are mostly about to come, so we stay awake for a while.
-            Poll::new(Polling::for_a_partner(0)).until_at(&self.luck, deadline.instant(), || {
-                // Acquire: as below.
-                state = self.state.load(Ordering::Acquire);
-                !keep_waiting(state) || is_acting(state)
-            });
+            Poll::new(Polling::for_a_partner(Polling::YIELDS)).until_at(
+                &self.luck,
+                deadline.instant(),
+                || {
+                    // Acquire: as below.
+                    state = self.state.load(Ordering::Acquire);
+                    !keep_waiting(state) || is_acting(state)
+                },
+            );
         }
         loop {
             if generation(state) != ticket.generation {

@@ -42,7 +42,8 @@ use raw::{RawCondition, RawWaitable};
 /// order, where each release wakes the first. Those that [`notify_all`](Condition::notify_all) has moved are woken a few at a time, and with the lock free all
 /// at once: they get the lock in whatever order they happen to run.
 ///
-/// A thread that begins to wait stays awake for a few microseconds first: with an answer that comes at once it need not sleep.
+/// A thread that begins to wait stays awake for a few microseconds first: with an answer that comes at once it need not sleep. If it waits alone, it may stay
+/// awake for up to some 80 µs, while nobody else wants its processor and as long as that has been worth while of late.
 ///
 /// # Timeouts
 ///

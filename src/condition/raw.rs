@@ -46,7 +46,7 @@ use crate::lock::raw::{self, RawLock};
 use crate::primitives::atomic::{AtomicPtr, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, FilterOp, ParkResult, RequeueOp, Unparked, WakeHint};
-use crate::primitives::thread;
+use crate::primitives::thread::{self, Luck, Park};
 use crate::primitives::time::Instant;
 use crate::rlock::raw::RawRLock;
 use crate::spin::{Poll, Polling, Spin};
@@ -254,13 +254,15 @@ impl RawCondition {
                 Err(actual) => actual == wanted,
             }
         };
+        let luck = Luck::of(self.key());
+        let sleeps = Cell::new(None);
         // Only now, with this thread in the queue (invariant 3). The other order loses a notify: we give up the lock,
         // another thread makes the predicate true and notifies nobody, and then we wait (model: condition_notify).
         let before_sleep = || {
             levels.set(lock.give_up(Private));
             // An error: as above.
             let _ = raw_lock.checked_unlock();
-            look(&hint, is_first.get());
+            sleeps.set(look(&hint, is_first.get().then_some(luck), deadline.instant()));
         };
         let timed_out = |key, was_last| {
             // Found in the queue of the lock: a notify had moved us there (invariant 4).
@@ -276,6 +278,9 @@ impl RawCondition {
         let result = unsafe {
             parking::park(self.key(), validate, before_sleep, timed_out, hint.token(), deadline.instant())
         };
+        if let (ParkResult::Unparked(_), Some(park)) = (result, sleeps.take()) {
+            luck.staying.was_parked(&park);
+        }
         match result {
             ParkResult::Invalid => two_locks(call),
             // Moved to the queue of the lock, and then given it.
@@ -397,10 +402,11 @@ impl RawCondition {
 /// How often a thread that waits alone offers the processor.
 const YIELDS: u32 = 7;
 
-/// Looks for a moment whether it was woken. It gives the processor away sooner if others were waiting before it: they may be many.
-fn look(hint: &WakeHint, is_first: bool) {
-    if is_first {
-        Poll::new(Polling::for_a_partner(YIELDS)).until(|| hint.is_given());
+/// Looks for a moment whether it was woken, for as long as the luck of the place says, which is that of a thread that waits alone; if it was not, says since when it
+/// sleeps. It gives the processor away sooner if others were waiting before it (and then there is no luck): they may be many.
+fn look(hint: &WakeHint, luck: Option<&Luck>, deadline: Option<Instant>) -> Option<Park> {
+    if let Some(luck) = luck {
+        Poll::new(Polling::for_a_partner(YIELDS)).until_at(luck, deadline, || hint.is_given());
     } else {
         let mut spin = Spin::new();
         while !hint.is_given() && spin.spin() {}
@@ -408,7 +414,9 @@ fn look(hint: &WakeHint, is_first: bool) {
     if hint.is_given() {
         // The thread that gave the hint has a few steps left until it is true, and whoever looks too early asks the system.
         thread::pause(MOMENTS_AFTER_HINT);
+        return None;
     }
+    luck.map(|_| Park::begin())
 }
 
 /// See [`look`].

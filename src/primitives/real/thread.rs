@@ -130,6 +130,16 @@ impl Luck {
         Luck { bad: AtomicUsize::new(0), staying: Staying::new(), gathering: Trials::new() }
     }
 
+    /// That of an object which has no room for one, by its address. Some share theirs with others, which costs them time at most.
+    pub fn of(address: usize) -> &'static Luck {
+        const BITS: u32 = 6;
+        static LUCKS: [Luck; 1 << BITS] = [const { Luck::new() }; 1 << BITS];
+
+        // Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
+        let hash = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        &LUCKS[(hash >> (u64::BITS - BITS)) as usize]
+    }
+
     fn bad(&self) -> usize {
         // Relaxed: advice, which may be old.
         self.bad.load(Ordering::Relaxed)
