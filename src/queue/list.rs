@@ -419,7 +419,7 @@ impl<T> Store for List<T> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         let end = &*self.get_end;
         // Acquire: pairs with the Release of who put the head on this block, so that the block is no older than the position.

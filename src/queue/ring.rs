@@ -75,7 +75,7 @@ impl<T> Ring<T> {
 impl<T> Store for Ring<T> {
     type Item = T;
 
-    #[inline]
+    #[inline(always)]
     fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
         let mut tail = raw.tail.load(Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl<T> Store for Ring<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
         let mut head = raw.head.load(Ordering::Relaxed);

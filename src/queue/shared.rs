@@ -37,7 +37,7 @@ impl<S: Store> Shared<S> {
     fn put_slow(&self, mut item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
         // There is room once a getter in the lobby has the oldest item.
         while self.get_for_lobby() {
-            match self.store.try_put(&self.raw, item, Claimant::Newcomer) {
+            match self.put_again(item, Claimant::Newcomer) {
                 Ok(()) => return Ok(()),
                 Err(back) => item = back,
             }
@@ -89,10 +89,24 @@ impl<S: Store> Shared<S> {
         getter.after_offers()
     }
 
+    /// An attempt that is not the first. Never inlined, so that the first attempt is.
+    #[cold]
+    #[inline(never)]
+    fn put_again(&self, item: S::Item, claimant: Claimant) -> Result<(), S::Item> {
+        self.store.try_put(&self.raw, item, claimant)
+    }
+
+    /// As [`put_again`](Shared::put_again).
+    #[cold]
+    #[inline(never)]
+    fn get_again(&self, claimant: Claimant) -> Option<S::Item> {
+        self.store.try_get(&self.raw, claimant)
+    }
+
     /// Gets the oldest item for a getter in the lobby; says whether there was one.
     fn get_for_lobby(&self) -> bool {
         let get = |seat: &Seat<S::Item>| {
-            let Some(item) = self.store.try_get(&self.raw, Claimant::Newcomer) else { return false };
+            let Some(item) = self.get_again(Claimant::Newcomer) else { return false };
             // SAFETY: `serve` has taken the seat out.
             unsafe { seat.set(item) };
             true
@@ -105,7 +119,7 @@ impl<S: Store> Shared<S> {
         let put = |seat: &Seat<S::Item>| {
             // SAFETY: `serve` has taken the seat out.
             let Some(item) = (unsafe { seat.take() }) else { return false };
-            let Err(item) = self.store.try_put(&self.raw, item, Claimant::Newcomer) else { return true };
+            let Err(item) = self.put_again(item, Claimant::Newcomer) else { return true };
             // SAFETY: as above.
             unsafe { seat.set(item) };
             false
@@ -132,7 +146,7 @@ impl<S: Store> Shared<S> {
     fn get_slow(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
         // There is an item once that of a putter in the lobby is queued.
         if self.put_for_lobby()
-            && let Some(item) = self.store.try_get(&self.raw, Claimant::Newcomer)
+            && let Some(item) = self.get_again(Claimant::Newcomer)
         {
             return Ok(item);
         }
@@ -176,9 +190,7 @@ impl<S: Store> Caller for Putter<'_, S> {
     fn attempt(&self) -> Option<()> {
         // SAFETY: it is our own, and not in the lobby.
         let item = unsafe { self.seat.take() }?;
-        let Err(item) = self.shared.store.try_put(&self.shared.raw, item, Claimant::Waiter) else {
-            return Some(());
-        };
+        let Err(item) = self.shared.put_again(item, Claimant::Waiter) else { return Some(()) };
         // SAFETY: as above.
         unsafe { self.seat.set(item) };
         None
@@ -211,7 +223,7 @@ impl<S: Store> Caller for Getter<'_, S> {
     }
 
     fn attempt(&self) -> Option<S::Item> {
-        self.shared.store.try_get(&self.shared.raw, Claimant::Waiter)
+        self.shared.get_again(Claimant::Waiter)
     }
 
     unsafe fn before_offers(&self) {
