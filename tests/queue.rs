@@ -639,18 +639,22 @@ fn a_queue_without_room_panics_and_names_the_call() {
     assert!(message.starts_with("JoinableQueue::bounded(0)"), "{message}");
 }
 
+/// So often a thread sits down in the lobby before it gives up: a test of broken code fails, and doesn't hang.
+const OFTEN: usize = 1_000_000;
+
 /// A thread that is in the lobby again and again, until somebody has served it.
 #[test]
 fn who_finds_the_queue_empty_puts_the_item_of_a_putter_in_the_lobby() {
     let queue = JoinableQueue::bounded(1);
     std::thread::scope(|scope| {
-        let putter = scope.spawn(|| queue.put_from_lobby(1, usize::MAX));
+        let putter = scope.spawn(|| queue.put_from_lobby(1, OFTEN));
         let item = loop {
-            if let Ok(item) = queue.try_get() {
+            let (was_last, item) = (putter.is_finished(), queue.try_get());
+            if was_last || item.is_ok() {
                 break item;
             }
         };
-        assert_eq!(item, 1);
+        assert_eq!(item, Ok(1));
         assert_eq!(putter.join().unwrap(), Ok(()));
     });
     assert_eq!(queue.unfinished(), 1);
@@ -665,15 +669,9 @@ fn who_finds_the_queue_full_gives_the_oldest_item_to_a_getter_in_the_lobby() {
     queue.put(1).unwrap();
     queue.put(2).unwrap();
     std::thread::scope(|scope| {
-        let getter = scope.spawn(|| {
-            loop {
-                if let Some(item) = queue.get_from_lobby() {
-                    break item;
-                }
-            }
-        });
-        while queue.try_put(3).is_err() {}
-        assert_eq!(getter.join().unwrap(), 1);
+        let getter = scope.spawn(|| (0..OFTEN).find_map(|_| queue.get_from_lobby()));
+        while queue.try_put(3).is_err() && !getter.is_finished() {}
+        assert_eq!(getter.join().unwrap(), Some(1));
     });
     assert_eq!(queue.len(), 2);
     assert_eq!([queue.try_get(), queue.try_get()], [Ok(2), Ok(3)]);

@@ -233,6 +233,7 @@ pub(super) enum GaveUp {
 
 /// One who waits for a step, for [`RawQueue::wait`].
 pub(super) trait Caller {
+    /// What it waits for: nothing more than that for a put, the item for a get.
     type Result;
 
     /// Whether an attempt is worth while: a guess, asked while polling.

@@ -46,7 +46,7 @@ pub(super) struct Ring<T> {
     lobby: Box<Lobby<T>>,
 }
 
-// SAFETY: an item goes from one thread to another, never to two at once: whoever claimed a slot is alone in it.
+// SAFETY: an item goes from one thread to another, never to two at once: whoever claimed a slot is alone in it, and whoever took a seat out of the lobby, with that.
 unsafe impl<T: Send> Send for Ring<T> {}
 // SAFETY: as above; there are no references to items in it.
 unsafe impl<T: Send> Sync for Ring<T> {}
