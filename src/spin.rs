@@ -1,7 +1,7 @@
 //! Bounded spinning, for the moment before a thread parks.
 //!
 //! Parking costs microseconds; a short critical section lasts nanoseconds. So a thread that finds a lock held
-//! first stays awake for a few steps: busy at first, in rounds that double, so that it hardly touches the cache
+//! first stays awake for a few steps: busy at first, with looks that are some way apart, so that it hardly touches the cache
 //! line; then it offers the processor to others, since the holder may need it to get on.
 //!
 //! Under the model there is no spinning, unless a model asks for it: each step is an interleaving more, and
@@ -11,51 +11,59 @@ use crate::primitives::Offer;
 use crate::primitives::thread::{self, Luck, Staying};
 use crate::primitives::time::Instant;
 
-/// Of a thread's steps, the first that keep the processor, as a rule: 2, 4 and 8 pauses.
-const BUSY_STEPS: u32 = 3;
+/// Of a thread's steps, the first that keep the processor, as a rule: so many pauses in each.
+const BUSY: &[u32] = &[2, 4, 8];
 
 /// The steps after those, each of which offers the processor to others.
 const YIELDS: u32 = 7;
+
+/// The steps of a thread that finds a lock held. The first is for a section that is about to end. The second keeps out of the way for the time of many sections, some
+/// two microseconds: whoever takes the lock again and again does so with the cache line to itself. Then looks follow close to each other, so that one of them finds the
+/// lock free between two sections.
+const ASIDE: &[u32] = &[4, 128, 8, 8, 8, 8, 8, 8, 8, 8];
+
+/// After those it offers the processor only twice, in case the holder needs it: one that has given it away looks again a time slice later, at worst.
+const YIELDS_ASIDE: u32 = 2;
 
 /// One thread's spinning in one call.
 #[derive(Debug)]
 pub(crate) struct Spin {
     step: u32,
-    busy_steps: u32,
+    /// The pauses in each step that keeps the processor.
+    busy: &'static [u32],
+    yields: u32,
 }
 
 impl Spin {
     pub(crate) const fn new() -> Spin {
-        Spin { step: 0, busy_steps: BUSY_STEPS }
+        Spin { step: 0, busy: BUSY, yields: YIELDS }
     }
 
-    /// For the word of a lock, which its holders write again and again: each look takes the cache line from them, and one who has given the
-    /// processor away looks less often.
-    pub(crate) const fn brief() -> Spin {
-        Spin { step: 0, busy_steps: BUSY_STEPS - 1 }
+    /// For the word of a lock, which its holders write again and again: each look takes the cache line from them.
+    pub(crate) const fn aside() -> Spin {
+        Spin { step: 0, busy: ASIDE, yields: YIELDS_ASIDE }
     }
 
     /// For one of more threads than there are processors, all of which have to run before it may go on.
     pub(crate) const fn crowded() -> Spin {
-        Spin { step: 0, busy_steps: 0 }
+        Spin { step: 0, busy: &[], yields: YIELDS }
     }
 
     /// For one who has polled instead.
     pub(crate) const fn over() -> Spin {
-        Spin { step: u32::MAX, busy_steps: 0 }
+        Spin { step: u32::MAX, busy: &[], yields: 0 }
     }
 
     /// Takes a step, or says false: it is time to park.
     pub(crate) fn spin(&mut self) -> bool {
-        if self.step >= thread::spin_steps(self.busy_steps + YIELDS) {
+        if self.step >= thread::spin_steps(self.busy.len() as u32 + self.yields) {
             return false;
         }
-        self.step += 1;
-        if self.step <= self.busy_steps {
-            thread::pause(1 << self.step);
-        } else {
-            thread::yield_now();
+        match self.busy.get(self.step as usize) {
+            Some(&pauses) => thread::pause(pauses),
+            None => thread::yield_now(),
         }
+        self.step += 1;
         true
     }
 
@@ -251,7 +259,7 @@ impl Backoff {
 /// offering the processor, since it may be that thread which needs it. Not for anything that a thread may block in.
 #[derive(Debug)]
 pub(crate) struct Snooze {
-    step: u32,
+    step: usize,
 }
 
 impl Snooze {
@@ -261,11 +269,12 @@ impl Snooze {
 
     #[cold]
     pub(crate) fn snooze(&mut self) {
-        if self.step < BUSY_STEPS {
-            self.step += 1;
-            thread::pause(1 << self.step);
-        } else {
-            thread::yield_now();
+        match BUSY.get(self.step) {
+            Some(&pauses) => {
+                self.step += 1;
+                thread::pause(pauses);
+            }
+            None => thread::yield_now(),
         }
     }
 }

@@ -472,7 +472,7 @@ impl RawLock {
     #[cold]
     fn lock_slow(&self, deadline: Deadline, mut take: u8) -> bool {
         let deadline = deadline.or_now();
-        let mut spin = Spin::brief();
+        let mut spin = Spin::aside();
         let mut patience = None;
         let mut marks = PARKED;
         // Relaxed: only a guess, the CAS below decides.
