@@ -235,8 +235,8 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// About three microseconds.
-    const MOST: u32 = 256;
+    /// About seven microseconds.
+    const MOST: u32 = 512;
 
     /// Waits for so many pauses the first time, and then for twice as many each time.
     pub(crate) const fn new(pauses: u32) -> Backoff {

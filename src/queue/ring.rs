@@ -26,8 +26,8 @@ use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::spin::{Backoff, Polling};
 
-/// After a lost race, so many pauses: about a microsecond.
-const LOST: u32 = 96;
+/// After a lost race, so many pauses: about two microseconds.
+const LOST: u32 = 160;
 
 /// With so many slots, those who wait may gather (see [`Luck`](crate::primitives::thread::Luck)) ...
 const MANY: usize = 16;
