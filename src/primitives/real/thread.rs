@@ -84,7 +84,7 @@ pub fn offer(steps: impl Fn() -> u64) -> Offer {
     let next = WARY_NEXT.load(Ordering::Relaxed);
     if taken <= TAKEN_FOR_LONG {
         if next > WARY_AT_FIRST {
-            // A part of it: a hundred good offers for one bad one are enough to be back where it began.
+            // By a 32nd: after 126 good offers it is back where it began, however far it had grown.
             WARY_NEXT.store(next - next / WARY_AT_FIRST, Ordering::Relaxed);
         }
         return if taken <= NOT_TAKEN { Offer::NotTaken } else { Offer::Taken };
