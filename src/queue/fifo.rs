@@ -5,7 +5,7 @@ use super::lobby::Lobby;
 use super::raw::{Claimant, Laps, RawQueue, Side};
 use super::ring::Ring;
 use super::shared::Shared;
-use super::store::{Clear, Store};
+use super::store::{Clear, Retry, Store};
 use crate::spin::Polling;
 
 /// With a bound above this, a ring would be mostly empty slots.
@@ -46,9 +46,6 @@ impl<T> Fifo<T> {
 impl<T> Store for Fifo<T> {
     type Item = T;
 
-    // Always: with several callers the compiler would rather not, and then the first attempt takes up to half as many instructions more. Where the ring and the list say
-    // so too is by the counts that the benchmark's test holds.
-    #[inline(always)]
     fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         match self {
             Fifo::Ring(ring) => ring.try_put(raw, item, claimant),
@@ -56,11 +53,26 @@ impl<T> Store for Fifo<T> {
         }
     }
 
-    #[inline(always)]
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         match self {
             Fifo::Ring(ring) => ring.try_get(raw, claimant),
             Fifo::List(list) => list.try_get(raw, claimant),
+        }
+    }
+
+    #[inline(always)]
+    fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
+        match self {
+            Fifo::Ring(ring) => ring.put_at_once(raw, item),
+            Fifo::List(list) => list.put_at_once(raw, item),
+        }
+    }
+
+    #[inline(always)]
+    fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
+        match self {
+            Fifo::Ring(ring) => ring.get_at_once(raw),
+            Fifo::List(list) => list.get_at_once(raw),
         }
     }
 

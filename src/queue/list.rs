@@ -62,7 +62,7 @@ use core::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::raw::{self, Claimant, Laps, NO_LIMIT, ONE, RawQueue, Side, is_before, position};
-use super::store::{Clear, Store, drop_all};
+use super::store::{Clear, Retry, Store, drop_all};
 use crate::primitives::BLOCK;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use crate::primitives::cell::{TrackedCell, prefetch_for_write};
@@ -85,6 +85,23 @@ const TAKEN: u8 = 2;
 struct Slot<T> {
     item: TrackedCell<MaybeUninit<T>>,
     state: AtomicU8,
+}
+
+impl<T> Slot<T> {
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        // Acquire: pairs with the Release in `put`; the item is there.
+        self.state.load(Ordering::Acquire) == FULL
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_until_full(&self) {
+        let mut snooze = Snooze::new();
+        while !self.is_full() {
+            snooze.snooze();
+        }
+    }
 }
 
 struct Block<T> {
@@ -170,7 +187,7 @@ impl<T> Drop for Room<T> {
 impl<T> Block<T> {
     /// Whether all items have been taken out.
     fn is_drained(&self) -> bool {
-        // Acquire: pairs with the Release in `try_get`; who took an item out no longer touches the block.
+        // Acquire: pairs with the Release in `get`; who took an item out no longer touches the block.
         self.slots.iter().all(|slot| slot.state.load(Ordering::Acquire) == TAKEN)
     }
 }
@@ -358,28 +375,61 @@ impl<T> Store for List<T> {
         Polling { looks: 4, pauses: 64, yields: Polling::YIELDS, gathers: 64 }
     }
 
-    #[inline]
     fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
+        self.put::<false>(raw, item, claimant).map_err(|(item, _)| item)
+    }
+
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
+        self.get::<false>(raw, claimant).ok()
+    }
+
+    #[inline(always)]
+    fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
+        self.put::<true>(raw, item, Claimant::Newcomer)
+    }
+
+    #[inline(always)]
+    fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
+        self.get::<true>(raw, Claimant::Newcomer)
+    }
+}
+
+impl<T> List<T> {
+    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once): with nobody to wake, nobody faster, and in the middle of a block. What is left of it then has no
+    /// loop, and calls nothing that does more than to wait.
+    #[inline(always)]
+    fn put<const SHORT: bool>(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), (T, Retry)> {
         let end = &*self.put_end;
         // Acquire: pairs with the Release of who put the tail on this block, so that the block is no older than the position.
         let look = || raw.tail.load(Ordering::Acquire);
-        let mut tail = look();
         let mut backoff = Backoff::new(LOST);
+        if claimant == Claimant::Outrun {
+            backoff.lost();
+        }
+        let mut tail = look();
         let (block, index, next, wakes) = loop {
             let at = position(tail);
             let index = LAPS.index(at);
-            if tail & claimant.barred_from_put() != 0 || index == BLOCK || self.is_full(raw, at) {
-                return Err(item);
+            let is_barred = tail & claimant.barred_from_put() != 0;
+            // (Mostly not under the model, where every other put takes the last slot of a block.)
+            let is_long = thread::takes_shortcuts() && (index + 1 >= BLOCK || raw.limit != NO_LIMIT);
+            if SHORT && (is_barred || raw::wakes(tail) || is_long) {
+                return Err((item, Some(Claimant::Newcomer)));
+            }
+            if is_barred || index == BLOCK || self.is_full(raw, at) {
+                return Err((item, None));
             }
             // Relaxed: the Acquire of the position has shown the block that goes with it.
             let block = end.block.load(Ordering::Relaxed);
-            let (next, wakes) = raw::step(tail, at + ONE);
+            let (next, wakes) = raw::step(tail, ONE);
             // Release: pairs with the Acquire in `obstacle`; who finds the queue full by this tail knows of the gets before this put. (The
-            // slot's state carries the item.) Acquire on failure: as the load at the top.
-            match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Acquire) {
+            // slot's state carries the item.) Relaxed on failure: we look again.
+            match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => break (block, index, next, wakes),
-                Err(actual) => {
-                    tail = if backoff.lost() { look() } else { actual };
+                Err(_) if SHORT => return Err((item, Some(Claimant::Outrun))),
+                Err(_) => {
+                    backoff.lost();
+                    tail = look();
                 }
             }
         };
@@ -395,7 +445,7 @@ impl<T> Store for List<T> {
             end.block.store(next, Ordering::Relaxed);
             // Release: pairs with the Acquire at the top; the block of this position, and what is in it.
             raw.tail.fetch_add(GAP, Ordering::Release);
-            // Release: pairs with the Acquire in `try_get`; the block is as new.
+            // Release: pairs with the Acquire in `get`; the block is as new.
             // SAFETY: we have claimed a slot of this block, and not filled it yet (invariant 2).
             unsafe { (*block).next.store(next, Ordering::Release) };
         }
@@ -406,7 +456,7 @@ impl<T> Store for List<T> {
         unsafe { slot.item.get().write(MaybeUninit::new(item)) };
         access.end();
         life.end();
-        // Release: pairs with the Acquire in `try_get`. After this the block may be gone.
+        // Release: pairs with the Acquire in `get`. After this the block may be gone.
         slot.state.store(FULL, Ordering::Release);
         self.prefetch(index);
         if wakes {
@@ -419,46 +469,63 @@ impl<T> Store for List<T> {
         Ok(())
     }
 
+    /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](List::put).
     #[inline(always)]
-    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
+    fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
         let end = &*self.get_end;
         // Acquire: pairs with the Release of who put the head on this block, so that the block is no older than the position.
         let look = || raw.head.load(Ordering::Acquire);
-        let mut head = look();
         let mut backoff = Backoff::new(LOST);
+        if claimant == Claimant::Outrun {
+            backoff.lost();
+        }
+        let mut head = look();
         let (block, index, wakes) = loop {
             let at = position(head);
             let index = LAPS.index(at);
-            if head & claimant.barred_from_get() != 0 || index == BLOCK {
-                return None;
+            let is_barred = head & claimant.barred_from_get() != 0;
+            // (As in `put`.)
+            let is_long = thread::takes_shortcuts() && index + 1 >= BLOCK;
+            if SHORT && (is_barred || raw::wakes(head) || is_long) {
+                return Err(Some(Claimant::Newcomer));
+            }
+            if is_barred || index == BLOCK {
+                return Err(None);
             }
             // Relaxed: a position that the tail had, whoever stored it, and when. The tail is there or further.
             if !is_before(at, end.tail_seen.load(Ordering::Relaxed)) {
                 // Relaxed: as above.
                 let reached = thread::takes_shortcuts().then(|| self.put_end.reached.load(Ordering::Relaxed));
-                let tail = reached.filter(|reached| is_before(at, *reached)).unwrap_or_else(|| {
+                let reached = reached.filter(|reached| is_before(at, *reached));
+                let gathers = claimant != Claimant::Waiter && raw.gathers(Side::Get);
+                if SHORT && thread::takes_shortcuts() && (reached.is_none() || gathers) {
+                    return Err(Some(Claimant::Newcomer));
+                }
+                let tail = reached.unwrap_or_else(|| {
                     // Relaxed: as above; the slot's state tells whether the item is there.
                     position(raw.tail.load(Ordering::Relaxed))
                 });
                 if !is_before(at, tail) {
-                    return None;
+                    return Err(None);
                 }
-                if claimant == Claimant::Newcomer && raw.gathers(Side::Get) && LAPS.distance(at, tail) < FEW {
+                if gathers && LAPS.distance(at, tail) < FEW {
                     // Not at once: see "Keeping a distance".
-                    return None;
+                    return Err(None);
                 }
                 // Relaxed: as above.
                 end.tail_seen.store(tail, Ordering::Relaxed);
             }
             // Relaxed: the Acquire of the position has shown the block that goes with it.
             let block = end.block.load(Ordering::Relaxed);
-            let (next, wakes) = raw::step(head, at + ONE);
+            let (next, wakes) = raw::step(head, ONE);
             // Release: pairs with the Acquire in `obstacle`; who finds the queue empty by this head knows of the puts before this get.
-            // Acquire on failure: as the load at the top.
-            match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Acquire) {
+            // Relaxed on failure: we look again.
+            match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => break (block, index, wakes),
-                Err(actual) => {
-                    head = if backoff.lost() { look() } else { actual };
+                Err(_) if SHORT => return Err(Some(Claimant::Outrun)),
+                Err(_) => {
+                    backoff.lost();
+                    head = look();
                 }
             }
         };
@@ -467,7 +534,7 @@ impl<T> Store for List<T> {
         if index + 1 == BLOCK {
             let mut snooze = Snooze::new();
             let next = loop {
-                // Acquire: pairs with the Release in `try_put`; the block is as new.
+                // Acquire: pairs with the Release in `put`; the block is as new.
                 // SAFETY: we have claimed a slot of this block (invariant 2).
                 let next = unsafe { (*block).next.load(Ordering::Acquire) };
                 if !next.is_null() {
@@ -485,10 +552,8 @@ impl<T> Store for List<T> {
         }
         // SAFETY: we have claimed this slot, so the block lives until it is TAKEN (invariant 2).
         let slot = unsafe { &(*block).slots[index] };
-        let mut snooze = Snooze::new();
-        // Acquire: pairs with the Release in `try_put`; the item is there.
-        while slot.state.load(Ordering::Acquire) != FULL {
-            snooze.snooze();
+        if !slot.is_full() {
+            slot.wait_until_full();
         }
         let mut access = slot.item.begin_mut();
         // SAFETY: the slot is FULL and ours: we moved the head past it.
@@ -505,7 +570,7 @@ impl<T> Store for List<T> {
         if wakes {
             raw.wake_one(Side::Put);
         }
-        Some(item)
+        Ok(item)
     }
 }
 

@@ -103,11 +103,17 @@ pub(super) const fn is_closed(word: u64) -> bool {
     word & CLOSED != 0
 }
 
-/// The word after a step to `position`, and whether who takes this step has to wake somebody then.
+/// Whether who moves this word has to wake somebody then.
 #[inline]
-pub(super) const fn step(word: u64, position: u64) -> (u64, bool) {
-    let wakes = word & (PARKED | WAKING) == PARKED;
-    (position | word & FLAGS | if wakes { WAKING } else { 0 }, wakes)
+pub(super) const fn wakes(word: u64) -> bool {
+    word & (PARKED | WAKING) == PARKED
+}
+
+/// The word after a step by `stride`, and whether who takes this step has to wake somebody then.
+#[inline]
+pub(super) const fn step(word: u64, stride: u64) -> (u64, bool) {
+    let wakes = wakes(word);
+    (word.wrapping_add(stride) | if wakes { WAKING } else { 0 }, wakes)
 }
 
 /// Whether one position, or stamp, comes before another. Both wrap.
@@ -124,12 +130,18 @@ pub(super) struct Laps {
     span: u64,
     /// From a position to the one with the same index in the next lap: a power of two.
     lap: u64,
+    /// From the first position of a lap to its last.
+    last: u64,
+    /// From the last position of a lap to the first of the next.
+    turn: u64,
 }
 
 impl Laps {
     /// Laps of `span` steps, with room in the index for `spare` values that are no step.
     pub(super) const fn new(span: u64, spare: u64) -> Laps {
-        Laps { span, lap: (span + spare).next_power_of_two() << FLAG_BITS }
+        let lap = (span + spare).next_power_of_two() << FLAG_BITS;
+        let last = (span - 1) << FLAG_BITS;
+        Laps { span, lap, last, turn: lap - last }
     }
 
     /// Positions that only count.
@@ -146,14 +158,16 @@ impl Laps {
         ((position & (self.lap - 1)) >> FLAG_BITS) as usize
     }
 
+    /// How far it is from a position to the next.
+    #[inline]
+    pub(super) const fn stride(self, position: u64) -> u64 {
+        if position & (self.lap - 1) == self.last { self.turn } else { ONE }
+    }
+
     /// The position after this one.
     #[inline]
     pub(super) const fn next(self, position: u64) -> u64 {
-        if self.index(position) + 1 < self.span as usize {
-            position + ONE
-        } else {
-            (position & !(self.lap - 1)).wrapping_add(self.lap)
-        }
+        position.wrapping_add(self.stride(position))
     }
 
     /// How many steps there were before this position; after a wrap, any number.
@@ -177,6 +191,8 @@ impl Laps {
 pub(super) enum Claimant {
     /// Somebody who has just come, and has to wait while another is starving.
     Newcomer,
+    /// The same, after a lost race.
+    Outrun,
     /// Somebody who has the turn, or is starving, or knows that there is enough.
     Waiter,
 }
@@ -192,7 +208,7 @@ impl Claimant {
     #[inline]
     pub(super) const fn barred_from_get(self) -> u64 {
         match self {
-            Claimant::Newcomer => STARVING,
+            Claimant::Newcomer | Claimant::Outrun => STARVING,
             Claimant::Waiter => 0,
         }
     }
@@ -637,7 +653,7 @@ impl RawQueue {
             if tail & claimant.barred_from_put() != 0 || self.between(Side::Put, tail, head) <= 0 {
                 return None;
             }
-            let (next, wakes) = step(tail, self.laps.next(position(tail)));
+            let (next, wakes) = step(tail, self.laps.stride(position(tail)));
             // Release: pairs with the Acquire in `obstacle` and `len`; who sees this step there sees those before it, also at the other end.
             // (The store's lock carries the item.) Relaxed on failure: it is the next guess.
             match self.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
@@ -652,7 +668,7 @@ impl RawQueue {
         // Relaxed: only a guess, the CAS below decides.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            let (next, wakes) = step(head, self.laps.next(position(head)));
+            let (next, wakes) = step(head, self.laps.stride(position(head)));
             // Release: pairs with the Acquire in `obstacle` and `len`; who sees this step there sees those before it, also at the other end.
             // Relaxed on failure: it is the next guess.
             match self.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {

@@ -20,8 +20,8 @@
 use core::mem::MaybeUninit;
 
 use super::lobby::Lobby;
-use super::raw::{self, Claimant, ONE, RawQueue, Side, is_before, is_closed, position};
-use super::store::{Clear, Store, drop_all};
+use super::raw::{self, Claimant, Laps, ONE, RawQueue, Side, is_before, is_closed, position};
+use super::store::{Clear, Retry, Store, drop_all};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::spin::{Backoff, Polling};
@@ -64,32 +64,39 @@ impl<T> Ring<T> {
     }
 
     #[inline]
-    fn slot(&self, raw: &RawQueue, at: u64) -> &Slot<T> {
-        let index = raw.laps.index(at);
+    fn slot(&self, laps: Laps, at: u64) -> &Slot<T> {
+        let index = laps.index(at);
         debug_assert!(index < self.slots.len());
-        // SAFETY: `next` keeps the index of a position below the span of a lap, which is the number of slots.
+        // SAFETY: `stride` keeps the index of a position below the span of a lap, which is the number of slots.
         unsafe { self.slots.get_unchecked(index) }
     }
 }
 
-impl<T> Store for Ring<T> {
-    type Item = T;
-
+impl<T> Ring<T> {
+    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once): with nobody to wake and nobody faster. What is left of it then has no loop, and calls nothing.
     #[inline(always)]
-    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
+    fn put<const SHORT: bool>(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), (T, Retry)> {
+        let mut backoff = Backoff::new(LOST);
+        if claimant == Claimant::Outrun {
+            backoff.lost();
+        }
+        // Once: after the Acquire below the compiler would read it from memory again.
+        let laps = raw.laps;
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
         let mut tail = raw.tail.load(Ordering::Relaxed);
-        let mut backoff = Backoff::new(LOST);
         loop {
+            if SHORT && raw::wakes(tail) {
+                return Err((item, Some(Claimant::Newcomer)));
+            }
             if tail & claimant.barred_from_put() != 0 {
-                return Err(item);
+                return Err((item, None));
             }
             let at = position(tail);
-            let slot = self.slot(raw, at);
-            // Acquire: pairs with the Release in `try_get`; who had the slot before us has taken its item out.
+            let slot = self.slot(laps, at);
+            // Acquire: pairs with the Release in `get`; who had the slot before us has taken its item out.
             let stamp = slot.stamp.load(Ordering::Acquire);
             if stamp == at {
-                let (next, wakes) = raw::step(tail, raw.laps.next(at));
+                let (next, wakes) = raw::step(tail, laps.stride(at));
                 // Release: pairs with the Acquire in `obstacle`; who finds the queue full by this tail knows of the gets before this put.
                 // (The stamp carries the item.) Relaxed on failure: it is the next guess.
                 match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
@@ -98,13 +105,14 @@ impl<T> Store for Ring<T> {
                         // SAFETY: the slot was free, and we moved the tail past it: it is ours until the next stamp.
                         unsafe { slot.item.get().write(MaybeUninit::new(item)) };
                         access.end();
-                        // Release: pairs with the Acquire in `try_get`.
+                        // Release: pairs with the Acquire in `get`.
                         slot.stamp.store(at + ONE, Ordering::Release);
                         if wakes {
                             raw.wake_one(Side::Get);
                         }
                         return Ok(());
                     }
+                    Err(_) if SHORT => return Err((item, Some(Claimant::Outrun))),
                     Err(actual) => {
                         tail = actual;
                         // (If that has taken a while, the stamp will say that our `tail` is old.)
@@ -113,7 +121,9 @@ impl<T> Store for Ring<T> {
                 }
             } else if is_before(stamp, at) {
                 // It has not been emptied since the lap before.
-                return Err(item);
+                return Err((item, None));
+            } else if SHORT {
+                return Err((item, Some(Claimant::Newcomer)));
             } else {
                 // Our `tail` is old. Relaxed: as above.
                 tail = raw.tail.load(Ordering::Relaxed);
@@ -121,21 +131,30 @@ impl<T> Store for Ring<T> {
         }
     }
 
+    /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](Ring::put).
     #[inline(always)]
-    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
+    fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
+        let mut backoff = Backoff::new(LOST);
+        if claimant == Claimant::Outrun {
+            backoff.lost();
+        }
+        // Once: after the Acquire below the compiler would read it from memory again.
+        let laps = raw.laps;
         // Relaxed: only a guess; the stamp tells, and the CAS below decides.
         let mut head = raw.head.load(Ordering::Relaxed);
-        let mut backoff = Backoff::new(LOST);
         loop {
+            if SHORT && raw::wakes(head) {
+                return Err(Some(Claimant::Newcomer));
+            }
             if head & claimant.barred_from_get() != 0 {
-                return None;
+                return Err(None);
             }
             let at = position(head);
-            let slot = self.slot(raw, at);
-            // Acquire: pairs with the Release in `try_put`; the item is there.
+            let slot = self.slot(laps, at);
+            // Acquire: pairs with the Release in `put`; the item is there.
             let stamp = slot.stamp.load(Ordering::Acquire);
             if stamp == at + ONE {
-                let (next, wakes) = raw::step(head, raw.laps.next(at));
+                let (next, wakes) = raw::step(head, laps.stride(at));
                 // Release: pairs with the Acquire in `obstacle`; who finds the queue empty by this head knows of the puts before this get.
                 // (The stamp frees the slot.) Relaxed on failure: it is the next guess.
                 match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {
@@ -144,13 +163,14 @@ impl<T> Store for Ring<T> {
                         // SAFETY: the slot was full, and we moved the head past it: its item is ours.
                         let item = unsafe { slot.item.get().read().assume_init() };
                         access.end();
-                        // Release: pairs with the Acquire in `try_put`.
-                        slot.stamp.store(at.wrapping_add(raw.laps.lap()), Ordering::Release);
+                        // Release: pairs with the Acquire in `put`.
+                        slot.stamp.store(at.wrapping_add(laps.lap()), Ordering::Release);
                         if wakes {
                             raw.wake_one(Side::Put);
                         }
-                        return Some(item);
+                        return Ok(item);
                     }
+                    Err(_) if SHORT => return Err(Some(Claimant::Outrun)),
                     Err(actual) => {
                         head = actual;
                         // (If that has taken a while, the stamp will say that our `head` is old.)
@@ -159,12 +179,36 @@ impl<T> Store for Ring<T> {
                 }
             } else if is_before(stamp, at + ONE) {
                 // It has not been filled in this lap.
-                return None;
+                return Err(None);
+            } else if SHORT {
+                return Err(Some(Claimant::Newcomer));
             } else {
                 // Our `head` is old. Relaxed: as above.
                 head = raw.head.load(Ordering::Relaxed);
             }
         }
+    }
+}
+
+impl<T> Store for Ring<T> {
+    type Item = T;
+
+    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
+        self.put::<false>(raw, item, claimant).map_err(|(item, _)| item)
+    }
+
+    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
+        self.get::<false>(raw, claimant).ok()
+    }
+
+    #[inline(always)]
+    fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
+        self.put::<true>(raw, item, Claimant::Newcomer)
+    }
+
+    #[inline(always)]
+    fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
+        self.get::<true>(raw, Claimant::Newcomer)
     }
 
     /// Often: a stamp is written once, and then the slot is ready. So the looks cost nobody anything.
@@ -182,7 +226,7 @@ impl<T> Store for Ring<T> {
         let own = raw.own_word(side);
         let at = position(own);
         // Relaxed: a guess.
-        let stamp = self.slot(raw, at).stamp.load(Ordering::Relaxed);
+        let stamp = self.slot(raw.laps, at).stamp.load(Ordering::Relaxed);
         is_closed(own) || stamp == if side == Side::Put { at } else { at + ONE }
     }
 }

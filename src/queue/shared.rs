@@ -2,7 +2,7 @@
 
 use super::lobby::{Seat, Seats};
 use super::raw::{Caller, Claimant, GaveUp, RawQueue, Side};
-use super::store::{Clear, Store};
+use super::store::{Clear, Retry, Store};
 use crate::deadline::Deadline;
 use crate::error::{TryGetError, TryPutError};
 use crate::primitives::thread;
@@ -27,14 +27,25 @@ impl<S: Clear> Drop for Shared<S> {
 impl<S: Store> Shared<S> {
     #[inline]
     pub(super) fn put(&self, item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
-        match self.store.try_put(&self.raw, item, Claimant::Newcomer) {
+        match self.store.put_at_once(&self.raw, item) {
             Ok(()) => Ok(()),
-            Err(item) => self.put_slow(item, deadline),
+            Err((item, retry)) => self.put_slow(item, retry, deadline),
         }
     }
 
     #[cold]
-    fn put_slow(&self, mut item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
+    fn put_slow(
+        &self,
+        mut item: S::Item,
+        retry: Retry,
+        deadline: Deadline,
+    ) -> Result<(), TryPutError<S::Item>> {
+        if let Some(claimant) = retry {
+            match self.put_again(item, claimant) {
+                Ok(()) => return Ok(()),
+                Err(back) => item = back,
+            }
+        }
         // There is room once a getter in the lobby has the oldest item.
         while self.get_for_lobby() {
             match self.put_again(item, Claimant::Newcomer) {
@@ -89,7 +100,7 @@ impl<S: Store> Shared<S> {
         getter.after_offers()
     }
 
-    /// An attempt that is not the first. Never inlined, so that the first attempt is.
+    /// An attempt that is not the first. Never inlined, so that there is one of it.
     #[cold]
     #[inline(never)]
     fn put_again(&self, item: S::Item, claimant: Claimant) -> Result<(), S::Item> {
@@ -130,20 +141,28 @@ impl<S: Store> Shared<S> {
     #[inline]
     pub(super) fn get(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
         self.store.before_get();
-        match self.store.try_get(&self.raw, Claimant::Newcomer) {
-            Some(item) => Ok(item),
-            None => self.get_slow(deadline),
+        match self.store.get_at_once(&self.raw) {
+            Ok(item) => Ok(item),
+            Err(retry) => self.get_slow(retry, deadline),
         }
     }
 
     #[inline]
     pub(super) fn get_if_ready(&self) -> Option<S::Item> {
         self.store.before_get();
-        self.store.try_get(&self.raw, Claimant::Newcomer)
+        match self.store.get_at_once(&self.raw) {
+            Ok(item) => Some(item),
+            Err(retry) => self.get_again(retry?),
+        }
     }
 
     #[cold]
-    fn get_slow(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
+    fn get_slow(&self, retry: Retry, deadline: Deadline) -> Result<S::Item, TryGetError> {
+        if let Some(claimant) = retry
+            && let Some(item) = self.get_again(claimant)
+        {
+            return Ok(item);
+        }
         // There is an item once that of a putter in the lobby is queued.
         if self.put_for_lobby()
             && let Some(item) = self.get_again(Claimant::Newcomer)

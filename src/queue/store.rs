@@ -18,6 +18,19 @@ pub(super) trait Store: Clear {
     /// Gives an item out, unless the queue is empty, or looks so because another thread is in the middle of its step.
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<Self::Item>;
 
+    /// The first attempt of a call, by a newcomer, for the place of the call: inlined there, it is to do what most puts need, and no more.
+    /// On failure it says who is to make another.
+    #[inline]
+    fn put_at_once(&self, raw: &RawQueue, item: Self::Item) -> Result<(), (Self::Item, Retry)> {
+        self.try_put(raw, item, Claimant::Newcomer).map_err(|item| (item, None))
+    }
+
+    /// As [`put_at_once`](Store::put_at_once).
+    #[inline]
+    fn get_at_once(&self, raw: &RawQueue) -> Result<Self::Item, Retry> {
+        self.try_get(raw, Claimant::Newcomer).ok_or(None)
+    }
+
     /// How those who wait look whether an attempt is worth while, before they park.
     fn polling(&self) -> Polling {
         Polling { looks: 4, pauses: 16, yields: Polling::YIELDS, gathers: 0 }
@@ -38,6 +51,9 @@ pub(super) trait Store: Clear {
     #[inline]
     fn before_get(&self) {}
 }
+
+/// Who is to make a [whole attempt](Store::try_put) where one [at once](Store::put_at_once) has failed; `None` if that would fail too.
+pub(super) type Retry = Option<Claimant>;
 
 /// The part of a [`Store`] that its destructor needs, which may ask nothing of the items.
 pub(super) trait Clear {
