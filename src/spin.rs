@@ -18,9 +18,13 @@ const BUSY: &[u32] = &[2, 4, 8];
 const YIELDS: u32 = 7;
 
 /// The steps of a thread that finds a lock held. The first is for a section that is about to end. The second keeps out of the way for the time of many sections, some
-/// two microseconds: whoever takes the lock again and again does so with the cache line to itself. Then looks follow close to each other, so that one of them finds the
+/// two microseconds: whoever takes the lock again and again does so with the cache line to itself. Then looks follow at even distances, so that one of them finds the
 /// lock free between two sections.
-const ASIDE: &[u32] = &[4, 128, 8, 8, 8, 8, 8, 8, 8, 8];
+const ASIDE: &[u32] = &{
+    let mut steps = [8; 34];
+    [steps[0], steps[1]] = [4, 128];
+    steps
+};
 
 /// After those it offers the processor only twice, in case the holder needs it: one that has given it away looks again a time slice later, at worst.
 const YIELDS_ASIDE: u32 = 2;

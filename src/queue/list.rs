@@ -395,8 +395,8 @@ impl<T> Store for List<T> {
 }
 
 impl<T> List<T> {
-    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once): with nobody to wake, nobody faster, and in the middle of a block. What is left of it then has no
-    /// loop, and calls nothing that does more than to wait.
+    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once), which gives up where somebody has to be woken or was faster, at the end of a block, and where there is a
+    /// limit. What is left of it has no loop, and calls nothing.
     #[inline(always)]
     fn put<const SHORT: bool>(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), (T, Retry)> {
         let end = &*self.put_end;
@@ -411,7 +411,7 @@ impl<T> List<T> {
             let at = position(tail);
             let index = LAPS.index(at);
             let is_barred = tail & claimant.barred_from_put() != 0;
-            // (Mostly not under the model, where every other put takes the last slot of a block.)
+            // What the short attempt leaves to the whole one. (Under the model only where threads spin: a block has two slots there, so each second put would begin twice.)
             let is_long = thread::takes_shortcuts() && (index + 1 >= BLOCK || raw.limit != NO_LIMIT);
             if SHORT && (is_barred || raw::wakes(tail) || is_long) {
                 return Err((item, Some(Claimant::Newcomer)));
@@ -469,7 +469,7 @@ impl<T> List<T> {
         Ok(())
     }
 
-    /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](List::put).
+    /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](List::put); it also gives up where it would have to look at the tail itself.
     #[inline(always)]
     fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
         let end = &*self.get_end;

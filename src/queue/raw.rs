@@ -191,7 +191,7 @@ impl Laps {
 pub(super) enum Claimant {
     /// Somebody who has just come, and has to wait while another is starving.
     Newcomer,
-    /// The same, after a lost race.
+    /// The same, after a lost race: it keeps out of the way for a moment, and then looks.
     Outrun,
     /// Somebody who has the turn, or is starving, or knows that there is enough.
     Waiter,
@@ -834,6 +834,46 @@ mod tests {
 
     use super::*;
     use crate::{JoinableQueue, TryGetError, TryPutError};
+
+    #[test]
+    fn laps_go_round() {
+        let one_and_a_spare = Laps::new(1, 1);
+        let two = Laps::new(2, 1);
+        let three = Laps::new(3, 1);
+        let block = Laps::new(31, 1);
+        for laps in [one_and_a_spare, two, three, block, Laps::plain()] {
+            for numbered in [0, 1, u64::MAX] {
+                let first = laps.lap().wrapping_mul(numbered);
+                let last = first + laps.last;
+                let next_lap = first.wrapping_add(laps.lap());
+                assert_eq!(laps.index(last) as u64, laps.span - 1, "{laps:?}");
+                assert_eq!(laps.next(last), next_lap, "{laps:?}");
+                assert_eq!(laps.distance(first, last), laps.span as i64 - 1, "{laps:?}");
+                assert_eq!(laps.distance(first, next_lap), laps.span as i64, "{laps:?}");
+                assert_eq!(laps.distance(next_lap, last), -1, "{laps:?}");
+                let mut at = last - laps.last.min(7 * ONE);
+                for step in 0..20 {
+                    let next = laps.next(at);
+                    assert_eq!(laps.distance(at, next), 1, "{laps:?}, step {step}");
+                    assert!((laps.index(next) as u64) < laps.span, "{laps:?}, step {step}");
+                    assert!(is_before(at, next), "{laps:?}, step {step}");
+                    at = next;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_keeps_the_flags_and_claims_the_wake_up() {
+        let laps = Laps::new(3, 1);
+        for flags in 0..=FLAGS {
+            // At the end of the last lap of all: the position wraps.
+            let at = laps.lap().wrapping_neg() + laps.last;
+            let (next, wakes) = step(at | flags, laps.stride(at));
+            assert_eq!(wakes, flags & (PARKED | WAKING) == PARKED, "{flags:#b}");
+            assert_eq!(next, flags | if wakes { WAKING } else { 0 }, "{flags:#b}");
+        }
+    }
 
     /// Waits, without sleeping, until something is so.
     fn until(what: &str, is_so: impl Fn() -> bool) {

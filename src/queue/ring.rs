@@ -73,7 +73,8 @@ impl<T> Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once): with nobody to wake and nobody faster. What is left of it then has no loop, and calls nothing.
+    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once), which gives up where somebody has to be woken or was faster. What is left of it has no loop, and calls
+    /// nothing.
     #[inline(always)]
     fn put<const SHORT: bool>(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), (T, Retry)> {
         let mut backoff = Backoff::new(LOST);

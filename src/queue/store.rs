@@ -18,8 +18,8 @@ pub(super) trait Store: Clear {
     /// Gives an item out, unless the queue is empty, or looks so because another thread is in the middle of its step.
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<Self::Item>;
 
-    /// The first attempt of a call, by a newcomer, for the place of the call: inlined there, it is to do what most puts need, and no more.
-    /// On failure it says who is to make another.
+    /// The first attempt of a call, by a newcomer, for the place of the call: inlined there, it may leave all that most puts don't need to another attempt. On failure it says who is to
+    /// make that. By default it is a whole attempt.
     #[inline]
     fn put_at_once(&self, raw: &RawQueue, item: Self::Item) -> Result<(), (Self::Item, Retry)> {
         self.try_put(raw, item, Claimant::Newcomer).map_err(|item| (item, None))
@@ -52,7 +52,7 @@ pub(super) trait Store: Clear {
     fn before_get(&self) {}
 }
 
-/// Who is to make a [whole attempt](Store::try_put) where one [at once](Store::put_at_once) has failed; `None` if that would fail too.
+/// Who is to make a [whole attempt](Store::try_put) where one [at once](Store::put_at_once) has failed; `None` if that would most likely fail too.
 pub(super) type Retry = Option<Claimant>;
 
 /// The part of a [`Store`] that its destructor needs, which may ask nothing of the items.

@@ -17,18 +17,18 @@ use raddle::{
 pub const MODELS: &[Model] = &[
     // An item goes from one thread to another.
     exhaustive("queue_ring_hand_over", 559, || hand_over(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_hand_over", 399, || hand_over(JoinableQueue::unbounded())),
-    exhaustive("queue_list_limit_hand_over", 399, || hand_over(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_list_hand_over", 658, || hand_over(JoinableQueue::unbounded())),
+    exhaustive("queue_list_limit_hand_over", 658, || hand_over(JoinableQueue::list_with_limit(1))),
     exhaustive("queue_lifo_hand_over", 4667, || hand_over(LifoQueue::bounded(1))),
     exhaustive("queue_priority_hand_over", 4883, || hand_over(PriorityQueue::bounded(1))),
     // Full, and a get.
     exhaustive("queue_ring_room", 559, || room(JoinableQueue::bounded(1), 1)),
     exhaustive("queue_ring_two_room", 559, || room(JoinableQueue::bounded(2), 2)),
-    exhaustive("queue_list_limit_room", 399, || room(JoinableQueue::list_with_limit(1), 1)),
+    exhaustive("queue_list_limit_room", 457, || room(JoinableQueue::list_with_limit(1), 1)),
     exhaustive("queue_lifo_room", 11_992, || room(LifoQueue::bounded(1), 1)),
     // Who waits polls for a moment.
     exhaustive("queue_ring_spinning", 29, || hand_over_spinning(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_spinning", 250, || hand_over_spinning(JoinableQueue::unbounded())),
+    exhaustive("queue_list_spinning", 741, || hand_over_spinning(JoinableQueue::unbounded())),
     exhaustive("queue_lifo_spinning", 2180, || hand_over_spinning(LifoQueue::unbounded())),
     exhaustive("queue_ring_room_spinning", 29, || room_spinning(JoinableQueue::bounded(1))),
     exhaustive("queue_list_limit_room_spinning", 14, || room_spinning(JoinableQueue::list_with_limit(1))),
@@ -43,23 +43,23 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_ring_hand_over_wraps", 559, || hand_over(JoinableQueue::about_to_wrap(Some(1), 1))),
     exhaustive("queue_ring_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(1), 1), 1)),
     exhaustive("queue_ring_two_room_wraps", 559, || room(JoinableQueue::about_to_wrap(Some(2), 1), 2)),
-    exhaustive("queue_list_follows_wraps", 21_100, || list_follows(JoinableQueue::about_to_wrap(None, 1))),
+    exhaustive("queue_list_follows_wraps", 36_374, || list_follows(JoinableQueue::about_to_wrap(None, 1))),
     bounded("queue_ring_capacity_one", 3, 130_125, || two_items(JoinableQueue::bounded(1))),
     bounded("queue_ring_capacity_two", 6, 50_806, || two_items(JoinableQueue::bounded(2))),
     bounded("queue_ring_two_wraps", 6, 50_806, || two_items(JoinableQueue::about_to_wrap(Some(2), 1))),
-    bounded("queue_list_two_items", 5, 146_000, || two_items(JoinableQueue::unbounded())),
-    bounded("queue_list_limit_two_items", 3, 204_000, || two_items(JoinableQueue::list_with_limit(1))),
+    bounded("queue_list_two_items", 5, 347_636, || two_items(JoinableQueue::unbounded())),
+    bounded("queue_list_limit_two_items", 3, 381_354, || two_items(JoinableQueue::list_with_limit(1))),
     // Nobody waits.
     exhaustive("queue_ring_try_put", 111, || try_put(JoinableQueue::bounded(1))),
     exhaustive("queue_ring_try_get", 111, || try_get(JoinableQueue::bounded(1))),
     exhaustive("queue_list_try_put", 193, || try_put(JoinableQueue::list_with_limit(1))),
-    exhaustive("queue_list_try_get", 105, || try_get(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_list_try_get", 170, || try_get(JoinableQueue::list_with_limit(1))),
     exhaustive("queue_lifo_try_put", 834, || try_put(LifoQueue::bounded(1))),
     exhaustive("queue_lifo_try_get", 2387, || try_get(LifoQueue::bounded(1))),
     exhaustive("queue_priority_try_put", 8611, || try_put(PriorityQueue::bounded(1))),
     exhaustive("queue_priority_try_get", 3578, || try_get(PriorityQueue::bounded(1))),
-    exhaustive("queue_ring_never_full", 69_246, || never_full(JoinableQueue::bounded(2))),
-    bounded("queue_list_never_full", 6, 30_473, || never_full(JoinableQueue::list_with_limit(2))),
+    exhaustive("queue_ring_never_full", 117_333, || never_full(JoinableQueue::bounded(2))),
+    bounded("queue_list_never_full", 6, 73_612, || never_full(JoinableQueue::list_with_limit(2))),
     exhaustive("queue_ring_never_empty", 271, || never_empty(JoinableQueue::bounded(3))),
     bounded("queue_list_never_empty", 6, 62_307, || never_empty(JoinableQueue::unbounded())),
     // Two at one end.
@@ -71,28 +71,28 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_lifo_gets", 30, || gets(LifoQueue::unbounded())),
     exhaustive("queue_priority_gets", 160_221, || gets(PriorityQueue::unbounded())),
     // Blocks of the list.
-    exhaustive("queue_list_puts_past_a_block", 3414, list_puts_past_a_block),
-    exhaustive("queue_list_gets_past_a_block", 9468, list_gets_past_a_block),
-    exhaustive("queue_list_puts_past_a_block_spinning", 730, list_puts_past_a_block_spinning),
-    exhaustive("queue_list_gets_past_a_block_spinning", 1950, list_gets_past_a_block_spinning),
-    exhaustive("queue_list_follows", 21_100, || list_follows(JoinableQueue::unbounded())),
-    exhaustive("queue_list_reached", 2_780, list_reached),
-    bounded("queue_list_limbo_changes_hands", 3, 49_943, list_limbo_changes_hands),
+    exhaustive("queue_list_puts_past_a_block", 4_827, list_puts_past_a_block),
+    exhaustive("queue_list_gets_past_a_block", 13_766, list_gets_past_a_block),
+    exhaustive("queue_list_puts_past_a_block_spinning", 3_384, list_puts_past_a_block_spinning),
+    exhaustive("queue_list_gets_past_a_block_spinning", 8_386, list_gets_past_a_block_spinning),
+    exhaustive("queue_list_follows", 36_374, || list_follows(JoinableQueue::unbounded())),
+    exhaustive("queue_list_reached", 3_871, list_reached),
+    bounded("queue_list_limbo_changes_hands", 3, 66_803, list_limbo_changes_hands),
     exhaustive("queue_list_limbo", 52_436, list_limbo),
     exhaustive("queue_list_spare", 9, list_spare),
     bounded("queue_list_ready", 3, 122_000, list_ready),
-    bounded("queue_list_two_getters_and_a_putter", 3, 114_572, list_two_getters_and_a_putter),
+    bounded("queue_list_two_getters_and_a_putter", 3, 184_119, list_two_getters_and_a_putter),
     // The starving.
     exhaustive("queue_ring_behind_a_starving_getter", 120, || {
         behind_a_starving_getter(JoinableQueue::bounded(1))
     }),
-    exhaustive("queue_list_behind_a_starving_getter", 152, || {
+    exhaustive("queue_list_behind_a_starving_getter", 198, || {
         behind_a_starving_getter(JoinableQueue::unbounded())
     }),
     exhaustive("queue_ring_behind_a_starving_putter", 120, || {
         behind_a_starving_putter(JoinableQueue::bounded(1))
     }),
-    exhaustive("queue_ring_left_to_a_starving_getter", 26_800, || {
+    exhaustive("queue_ring_left_to_a_starving_getter", 92_121, || {
         left_to_a_starving_getter(JoinableQueue::bounded(1))
     }),
     exhaustive("queue_ring_beside_a_starving_getter", 97, || {
@@ -100,7 +100,7 @@ pub const MODELS: &[Model] = &[
     }),
     // Three threads, the turn, and the starving.
     bounded("queue_ring_two_getters", 5, 137_635, || two_getters(JoinableQueue::bounded(2))),
-    bounded("queue_list_two_putters", 3, 226_346, || two_putters(JoinableQueue::list_with_limit(1))),
+    bounded("queue_list_two_putters", 3, 495_841, || two_putters(JoinableQueue::list_with_limit(1))),
     bounded("queue_ring_getters_turns", 3, 96_691, || {
         turn_is_passed_on_to_getters(JoinableQueue::bounded(2))
     }),
@@ -108,13 +108,13 @@ pub const MODELS: &[Model] = &[
         turn_is_passed_on_to_putters(JoinableQueue::bounded(2))
     }),
     bounded("queue_ring_getter_starves", 4, 97_000, || getter_starves(JoinableQueue::bounded(1))),
-    bounded("queue_list_getter_starves", 3, 126_000, || getter_starves(JoinableQueue::unbounded())),
+    bounded("queue_list_getter_starves", 3, 184_076, || getter_starves(JoinableQueue::unbounded())),
     bounded("queue_ring_putter_starves", 4, 97_000, || putter_starves(JoinableQueue::bounded(1))),
     // Timeouts.
-    exhaustive("queue_ring_put_timeout", 6923, || put_timeout(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_put_timeout", 15_870, || put_timeout(JoinableQueue::list_with_limit(1))),
-    exhaustive("queue_ring_get_timeout", 6923, || get_timeout(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_get_timeout", 10_107, || get_timeout(JoinableQueue::unbounded())),
+    exhaustive("queue_ring_put_timeout", 17_879, || put_timeout(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_put_timeout", 43_074, || put_timeout(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_ring_get_timeout", 17_879, || get_timeout(JoinableQueue::bounded(1))),
+    exhaustive("queue_list_get_timeout", 38_142, || get_timeout(JoinableQueue::unbounded())),
     bounded("queue_ring_timeout_eats_no_item", 3, 50_924, || timeout_eats_no_item(JoinableQueue::bounded(1))),
     bounded("queue_ring_timeout_eats_no_room", 3, 50_924, || timeout_eats_no_room(JoinableQueue::bounded(1))),
     // Shutdown.
@@ -130,16 +130,18 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_list_drains", 180, || drains(JoinableQueue::unbounded())),
     exhaustive("queue_shutdown_and_put", 6, shutdown_and_put),
     exhaustive("queue_shutdown_look", 5, shutdown_look),
-    bounded("queue_ring_shutdown_getters", 4, 151_089, || shutdown_getters(JoinableQueue::bounded(1))),
-    bounded("queue_ring_shutdown_putters", 4, 118_998, || shutdown_putters(JoinableQueue::bounded(1))),
-    exhaustive("queue_ring_shutdown_now_and_put", 361, || shutdown_now_and_put(JoinableQueue::bounded(2))),
-    exhaustive("queue_list_shutdown_now_and_put", 1000, || shutdown_now_and_put(JoinableQueue::unbounded())),
+    bounded("queue_ring_shutdown_getters", 4, 188_373, || shutdown_getters(JoinableQueue::bounded(1))),
+    bounded("queue_ring_shutdown_putters", 4, 150_693, || shutdown_putters(JoinableQueue::bounded(1))),
+    exhaustive("queue_ring_shutdown_now_and_put", 468, || shutdown_now_and_put(JoinableQueue::bounded(2))),
+    exhaustive("queue_list_shutdown_now_and_put", 1_717, || shutdown_now_and_put(JoinableQueue::unbounded())),
     exhaustive("queue_lifo_shutdown_now_and_put", 48_394, || shutdown_now_and_put(LifoQueue::unbounded())),
-    bounded("queue_ring_shutdown_now_and_get", 6, 66_915, || shutdown_now_and_get(JoinableQueue::bounded(1))),
+    bounded("queue_ring_shutdown_now_and_get", 6, 142_830, || {
+        shutdown_now_and_get(JoinableQueue::bounded(1))
+    }),
     bounded(
         "queue_list_shutdown_now_and_get",
         4,
-        50_192,
+        68_610,
         || shutdown_now_and_get(JoinableQueue::unbounded()),
     ),
     exhaustive("queue_lifo_shutdown_now_and_get", 54_979, || shutdown_now_and_get(LifoQueue::unbounded())),
@@ -167,7 +169,7 @@ pub const MODELS: &[Model] = &[
     // The user's own code.
     exhaustive("queue_priority_comparison_panics", 108, priority_comparison_panics),
     exhaustive("queue_ring_dropped_with_items", 201, || dropped_with_items(JoinableQueue::bounded(3))),
-    exhaustive("queue_list_dropped_with_items", 95_604, || dropped_with_items(JoinableQueue::unbounded())),
+    exhaustive("queue_list_dropped_with_items", 176_187, || dropped_with_items(JoinableQueue::unbounded())),
 ];
 
 /// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in
