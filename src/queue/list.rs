@@ -62,7 +62,7 @@ use core::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::raw::{self, Claimant, Laps, NO_LIMIT, ONE, RawQueue, Side, is_before, position};
-use super::store::{Clear, Retry, Store, drop_all};
+use super::store::{Clear, Retry, drop_all};
 use crate::primitives::BLOCK;
 use crate::primitives::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use crate::primitives::cell::{TrackedCell, prefetch_for_write};
@@ -356,7 +356,7 @@ impl<T> List<T> {
 
 impl<T> Clear for List<T> {
     fn clear(&mut self, raw: &RawQueue) {
-        drop_all(|| self.try_get(raw, Claimant::Waiter));
+        drop_all(|| self.get::<false>(raw, Claimant::Waiter).ok());
     }
 }
 
@@ -366,39 +366,22 @@ pub(super) const LAPS: Laps = Laps::new(BLOCK as u64, 1);
 /// From "between blocks" to the first slot of the next one.
 const GAP: u64 = LAPS.lap() - BLOCK as u64 * ONE;
 
-impl<T> Store for List<T> {
-    type Item = T;
-
+impl<T> List<T> {
     /// Seldom: a look is one at the word that putters move, and slows them down; and a getter that is as fast as the putters does better to
     /// let some items come together.
-    fn polling(&self) -> Polling {
+    pub(super) fn polling(&self) -> Polling {
         Polling { looks: 4, pauses: 64, yields: Polling::YIELDS, gathers: 64 }
     }
 
-    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
-        self.put::<false>(raw, item, claimant).map_err(|(item, _)| item)
-    }
-
-    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
-        self.get::<false>(raw, claimant).ok()
-    }
-
-    #[inline(always)]
-    fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
-        self.put::<true>(raw, item, Claimant::Newcomer)
-    }
-
-    #[inline(always)]
-    fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
-        self.get::<true>(raw, Claimant::Newcomer)
-    }
-}
-
-impl<T> List<T> {
-    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once), which gives up where somebody has to be woken or was faster, at the end of a block, and where there is a
+    /// A put, or if `SHORT`, an attempt at one [at once](super::store::Store::put_at_once), which gives up where somebody has to be woken or was faster, at the end of a block, and where there is a
     /// limit. What is left of it has no loop, and calls nothing.
     #[inline(always)]
-    fn put<const SHORT: bool>(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), (T, Retry)> {
+    pub(super) fn put<const SHORT: bool>(
+        &self,
+        raw: &RawQueue,
+        item: T,
+        claimant: Claimant,
+    ) -> Result<(), (T, Retry)> {
         let end = &*self.put_end;
         // Acquire: pairs with the Release of who put the tail on this block, so that the block is no older than the position.
         let look = || raw.tail.load(Ordering::Acquire);
@@ -471,7 +454,7 @@ impl<T> List<T> {
 
     /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](List::put); it also gives up where it would have to look at the tail itself.
     #[inline(always)]
-    fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
+    pub(super) fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
         let end = &*self.get_end;
         // Acquire: pairs with the Release of who put the head on this block, so that the block is no older than the position.
         let look = || raw.head.load(Ordering::Acquire);
@@ -572,9 +555,7 @@ impl<T> List<T> {
         }
         Ok(item)
     }
-}
 
-impl<T> List<T> {
     /// Whether the limit keeps us from a put at this position. If the position is old, the answer may be "no", and the compare-and-swap
     /// fails.
     #[inline]

@@ -21,7 +21,7 @@ use core::mem::MaybeUninit;
 
 use super::lobby::Lobby;
 use super::raw::{self, Claimant, Laps, ONE, RawQueue, Side, is_before, is_closed, position};
-use super::store::{Clear, Retry, Store, drop_all};
+use super::store::{Clear, Retry, drop_all};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::spin::{Backoff, Polling};
@@ -70,13 +70,16 @@ impl<T> Ring<T> {
         // SAFETY: `stride` keeps the index of a position below the span of a lap, which is the number of slots.
         unsafe { self.slots.get_unchecked(index) }
     }
-}
 
-impl<T> Ring<T> {
-    /// A put, or if `SHORT`, an attempt at one [at once](Store::put_at_once), which gives up where somebody has to be woken or was faster. What is left of it has no loop, and calls
+    /// A put, or if `SHORT`, an attempt at one [at once](super::store::Store::put_at_once), which gives up where somebody has to be woken or was faster. What is left of it has no loop, and calls
     /// nothing.
     #[inline(always)]
-    fn put<const SHORT: bool>(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), (T, Retry)> {
+    pub(super) fn put<const SHORT: bool>(
+        &self,
+        raw: &RawQueue,
+        item: T,
+        claimant: Claimant,
+    ) -> Result<(), (T, Retry)> {
         let mut backoff = Backoff::new(LOST);
         if claimant == Claimant::Outrun {
             backoff.lost();
@@ -134,7 +137,7 @@ impl<T> Ring<T> {
 
     /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](Ring::put).
     #[inline(always)]
-    fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
+    pub(super) fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
         let mut backoff = Backoff::new(LOST);
         if claimant == Claimant::Outrun {
             backoff.lost();
@@ -189,41 +192,19 @@ impl<T> Ring<T> {
             }
         }
     }
-}
-
-impl<T> Store for Ring<T> {
-    type Item = T;
-
-    fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
-        self.put::<false>(raw, item, claimant).map_err(|(item, _)| item)
-    }
-
-    fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
-        self.get::<false>(raw, claimant).ok()
-    }
-
-    #[inline(always)]
-    fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
-        self.put::<true>(raw, item, Claimant::Newcomer)
-    }
-
-    #[inline(always)]
-    fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
-        self.get::<true>(raw, Claimant::Newcomer)
-    }
 
     /// Often: a stamp is written once, and then the slot is ready. So the looks cost nobody anything.
-    fn polling(&self) -> Polling {
+    pub(super) fn polling(&self) -> Polling {
         let gathers = if self.slots.len() < MANY { 0 } else { self.slots.len().min(GATHERS) as u32 };
         Polling { looks: 16, pauses: 2, yields: Polling::YIELDS, gathers }
     }
 
-    fn lobby(&self) -> Option<&Lobby<T>> {
-        Some(&self.lobby)
+    pub(super) fn lobby(&self) -> &Lobby<T> {
+        &self.lobby
     }
 
     /// Looks at the stamp alone.
-    fn is_ready(&self, raw: &RawQueue, side: Side) -> bool {
+    pub(super) fn is_ready(&self, raw: &RawQueue, side: Side) -> bool {
         let own = raw.own_word(side);
         let at = position(own);
         // Relaxed: a guess.
@@ -234,6 +215,6 @@ impl<T> Store for Ring<T> {
 
 impl<T> Clear for Ring<T> {
     fn clear(&mut self, raw: &RawQueue) {
-        drop_all(|| self.try_get(raw, Claimant::Waiter));
+        drop_all(|| self.get::<false>(raw, Claimant::Waiter).ok());
     }
 }
