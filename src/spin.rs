@@ -124,6 +124,21 @@ impl Poll {
         Poll { polling, step: 0, taken: 0 }
     }
 
+    /// Polls as [for a partner](Polling::for_a_partner), or says false at once where that has been in vain of late: then there are many threads perhaps, who do better
+    /// to [spin](Spin), and to let each other run.
+    pub(crate) fn maybe_for_a_partner(
+        luck: &Luck,
+        deadline: Option<Instant>,
+        is_ready: impl FnMut() -> bool,
+    ) -> bool {
+        let found = luck.polls()
+            && Poll::new(Polling::for_a_partner(Polling::YIELDS)).until_at(luck, deadline, is_ready);
+        if !found {
+            luck.was_bad();
+        }
+        found
+    }
+
     /// Looks until `is_ready`, or says false: it is time to park. How depends on the luck of this place. The caller gives up at `deadline`.
     pub(crate) fn until_at(
         &mut self,

@@ -18,6 +18,10 @@ pub trait Counting: Send + Sync + 'static {
     fn new(permits: u32) -> Self;
     /// Calls `f` with one permit.
     fn with<R>(&self, f: impl FnOnce() -> R) -> R;
+    /// Takes a permit for good.
+    fn take(&self);
+    /// Adds a permit.
+    fn give(&self);
 }
 
 /// One that gives out several permits at once.
@@ -45,6 +49,16 @@ impl Counting for Raddle {
     fn with<R>(&self, f: impl FnOnce() -> R) -> R {
         let _permit = self.acquire();
         f()
+    }
+
+    #[inline]
+    fn take(&self) {
+        self.acquire().forget();
+    }
+
+    #[inline]
+    fn give(&self) {
+        self.release(1).expect("there are two permits at most");
     }
 }
 
@@ -77,6 +91,19 @@ impl Counting for Tokio {
         });
         f()
     }
+
+    #[inline]
+    fn take(&self) {
+        let permit = self.try_acquire().unwrap_or_else(|_| {
+            tokio_runtime().handle().block_on(self.acquire()).expect("it is never closed")
+        });
+        permit.forget();
+    }
+
+    #[inline]
+    fn give(&self) {
+        self.add_permits(1);
+    }
 }
 
 impl CountingMany for Tokio {
@@ -101,6 +128,16 @@ impl Counting for AsyncLock {
         let _permit = self.acquire_blocking();
         f()
     }
+
+    #[inline]
+    fn take(&self) {
+        self.acquire_blocking().forget();
+    }
+
+    #[inline]
+    fn give(&self) {
+        self.add_permits(1);
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -118,6 +155,16 @@ impl Counting for SemT {
         self.post();
         result
     }
+
+    #[inline]
+    fn take(&self) {
+        self.wait();
+    }
+
+    #[inline]
+    fn give(&self) {
+        self.post();
+    }
 }
 
 impl Counting for Std {
@@ -134,6 +181,17 @@ impl Counting for Std {
         self.0.with(|permits| *permits += 1);
         self.0.notify_one(Side::There);
         result
+    }
+
+    #[inline]
+    fn take(&self) {
+        self.0.when(Side::There, |permits| *permits == 0, |permits| *permits -= 1);
+    }
+
+    #[inline]
+    fn give(&self) {
+        self.0.with(|permits| *permits += 1);
+        self.0.notify_one(Side::There);
     }
 }
 
@@ -198,6 +256,13 @@ pub fn workloads() -> Vec<Workload> {
             "one acquire, some work and release by one of 8 threads, for which there are 2 permits",
             all!(P => |pairs| contended::<P>(8, 2, INSIDE, pairs)),
         ),
+        Workload::new(
+            "semaphore/round-trip",
+            "round trip",
+            1,
+            "two threads, a semaphore for each: it takes the permit of its own, and adds one to the other's",
+            all!(P => round_trip::<P>),
+        ),
     ]
 }
 
@@ -209,6 +274,17 @@ fn lone<S: Counting>(pairs: u64) -> Duration {
 fn many<S: CountingMany>(pairs: u64) -> Duration {
     let semaphore = CachePadded::new(S::new(3));
     repeat(pairs, || semaphore.with_many(3, || ()))
+}
+
+fn round_trip<S: Counting>(round_trips: u64) -> Duration {
+    let semaphores = [1, 0].map(|permits| CachePadded::new(S::new(permits)));
+    let (took, _) = together(0..2, |seat: usize| {
+        for _ in 0..round_trips {
+            semaphores[seat].take();
+            semaphores[1 - seat].give();
+        }
+    });
+    took
 }
 
 /// So many pairs in all, in even and fixed shares.

@@ -37,8 +37,9 @@ use crate::deadline::Deadline;
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
+use crate::primitives::thread::{Luck, Park};
 use crate::primitives::time::Instant;
-use crate::spin::Spin;
+use crate::spin::{Poll, Spin};
 
 const SET: u8 = 0b01;
 const PARKED: u8 = 0b10;
@@ -138,6 +139,7 @@ impl RawEvent {
     /// Says whether it saw a `set` before the deadline.
     ///
     /// ```text
+    /// nobody parked?                       poll, where that is worth while
     /// loop
     ///     set now, or set since we came?   return
     ///     nobody parked?                   spin a little
@@ -148,9 +150,21 @@ impl RawEvent {
     fn wait_slow(&self, mut state: u8, deadline: Deadline) -> bool {
         let deadline = deadline.or_now();
         let came_in = generation(state);
+        let has_come = |state| is_set(state) || generation(state) != came_in;
+        let luck = Luck::of(self.key());
+        if !has_waiters(state) && !deadline.is_now() {
+            let came = Poll::maybe_for_a_partner(luck, deadline.instant(), || {
+                // Acquire: pairs with the Release in `set`.
+                state = self.state.load(Ordering::Acquire);
+                has_come(state)
+            });
+            if came {
+                return true;
+            }
+        }
         let mut spin = Spin::new();
         loop {
-            if is_set(state) || generation(state) != came_in {
+            if has_come(state) {
                 return true;
             }
             if deadline.is_now() {
@@ -181,11 +195,15 @@ impl RawEvent {
             let before_sleep = || {};
             // A stale PARKED is allowed (invariant 1).
             let timed_out = |_, _| {};
+            let park = Park::begin();
             // SAFETY: the key is the address of our own state word; `validate` is a load and a comparison, and the
             // others do nothing.
             let result = unsafe {
                 parking::park(self.key(), validate, before_sleep, timed_out, ParkToken(0), deadline.instant())
             };
+            if let ParkResult::Unparked(_) = result {
+                luck.staying.was_parked(&park);
+            }
             match result {
                 // Invariant 2. What came before the `set` we see by axiom 3.
                 ParkResult::Unparked(token) if token == was_set(next_generation(came_in)) => return true,

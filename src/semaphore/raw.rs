@@ -51,8 +51,9 @@ use crate::deadline::Deadline;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked};
+use crate::primitives::thread::{Luck, Park};
 use crate::primitives::time::{Instant, Patience};
-use crate::spin::{Backoff, Spin};
+use crate::spin::{Backoff, Poll, Spin};
 
 const PARKED: usize = 0b01;
 const FAIR: usize = 0b10;
@@ -217,6 +218,7 @@ impl RawSemaphore {
     /// Says whether it got the permits.
     ///
     /// ```text
+    /// nobody parked?        poll, where that is worth while
     /// loop
     ///     enough there?     take them
     ///     nobody parked?    spin a little
@@ -232,6 +234,14 @@ impl RawSemaphore {
         let mut marks = if n > 1 { PARKED | FAIR } else { PARKED };
         // Relaxed: only a guess, the CAS below decides.
         let mut state = self.state.load(Ordering::Relaxed);
+        let luck = Luck::of(self.key());
+        if !has_waiters(state) && !deadline.is_now() {
+            Poll::maybe_for_a_partner(luck, deadline.instant(), || {
+                // Relaxed: only a guess, the CAS below decides.
+                state = self.state.load(Ordering::Relaxed);
+                may_take(state, n)
+            });
+        }
         loop {
             if may_take(state, n) {
                 // Acquire: as in `try_acquire`. Relaxed on failure: it is the next guess.
@@ -291,6 +301,7 @@ impl RawSemaphore {
             };
             // Stale marks are allowed, and looked after below.
             let timed_out = |_, _| {};
+            let park = Park::begin();
             // SAFETY: the key is the address of our own state word; `validate` is a load and comparisons, `before_sleep` may
             // unpark but does not park, and `timed_out` does nothing.
             let result = unsafe {
@@ -303,6 +314,9 @@ impl RawSemaphore {
                     deadline.instant(),
                 )
             };
+            if let ParkResult::Unparked(_) = result {
+                luck.staying.was_parked(&park);
+            }
             match result {
                 // Taken from the count for us. What came before those releases we see by axiom 3.
                 ParkResult::Unparked(GRANTED) => return true,

@@ -10,7 +10,7 @@ use raddle::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkT
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("event_set_wait", 45, event_set_wait),
-    exhaustive("event_spinning", 16, event_spinning),
+    exhaustive("event_spinning", 12, event_spinning),
     exhaustive("event_is_set", 12, event_is_set),
     exhaustive("event_wait_for", 497, event_wait_for),
     exhaustive("event_wait_for_zero", 12, event_wait_for_zero),
@@ -22,7 +22,7 @@ pub const MODELS: &[Model] = &[
     exhaustive("event_set_when_set", 126, event_set_when_set),
     bounded("event_two_waiters", 5, 24_978, event_two_waiters),
     bounded("event_two_setters", 4, 62_413, event_two_setters),
-    bounded("event_present_at_set", 5, 25_460, event_present_at_set),
+    bounded("event_present_at_set", 5, 53_000, event_present_at_set),
     bounded("event_two_present_at_set", 5, 48_688, event_two_present_at_set),
     bounded("event_timeout_with_another_behind", 5, 28_011, event_timeout_with_another_behind),
 ];

@@ -130,6 +130,11 @@ impl Luck {
         if offers > 0 { 0 } else { most }
     }
 
+    /// Always.
+    pub fn polls(&self) -> bool {
+        true
+    }
+
     /// Never.
     pub fn has_to_change(&self) -> bool {
         false

@@ -123,6 +123,9 @@ impl Luck {
     /// Then one in so many times looks all the same.
     const TRIED_EVERY: usize = 8;
 
+    /// Where there may be many threads instead of two, one in so many polls all the same: it takes longer than a few looks, and keeps the others waiting.
+    const POLLED_EVERY: usize = 128;
+
     /// And one in so many parks.
     const PARKED_EVERY: usize = 32;
 
@@ -155,6 +158,12 @@ impl Luck {
     pub fn looks(&self, most: u32, _offers: u32) -> u32 {
         let bad = self.bad();
         if bad < Luck::CHANCE || bad.is_multiple_of(Luck::TRIED_EVERY) { most } else { 0 }
+    }
+
+    /// Whether to poll at all, for one who can do something else.
+    pub fn polls(&self) -> bool {
+        let bad = self.bad();
+        bad < Luck::CHANCE || bad.is_multiple_of(Luck::POLLED_EVERY)
     }
 
     /// Whether it is better to park at once.
@@ -454,6 +463,22 @@ mod tests {
         assert!(!luck.gathers());
         assert!(!luck.tries_to_gather());
         assert!(luck.tries_to_gather(), "the next time but one");
+    }
+
+    #[test]
+    fn where_polls_are_in_vain_few_are_tried() {
+        let luck = Luck::new();
+        let tries = |times| {
+            let in_vain = |_: &usize| {
+                let polls = luck.polls();
+                luck.was_bad();
+                polls
+            };
+            (0..times).filter(in_vain).collect::<Vec<usize>>()
+        };
+        assert_eq!(tries(300), [0, 1, 2, 3, 128, 256]);
+        luck.was_good();
+        assert_eq!(tries(100), [0, 1, 2, 3]);
     }
 
     fn park(since: Instant) -> Park {
