@@ -34,18 +34,15 @@ impl<S: Store> Shared<S> {
     }
 
     #[cold]
-    fn put_slow(
-        &self,
-        mut item: S::Item,
-        retry: Retry,
-        deadline: Deadline,
-    ) -> Result<(), TryPutError<S::Item>> {
-        if let Some(claimant) = retry {
-            match self.put_again(item, claimant) {
-                Ok(()) => return Ok(()),
-                Err(back) => item = back,
-            }
-        }
+    fn put_slow(&self, item: S::Item, retry: Retry, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
+        let Some(claimant) = retry else { return self.put_and_wait(item, deadline) };
+        self.put_again(item, claimant).or_else(|item| self.put_and_wait(item, deadline))
+    }
+
+    /// What is left of a put whose attempts have failed. By itself, so that an attempt that succeeds needs no room for all this.
+    #[cold]
+    #[inline(never)]
+    fn put_and_wait(&self, mut item: S::Item, deadline: Deadline) -> Result<(), TryPutError<S::Item>> {
         // There is room once a getter in the lobby has the oldest item.
         while self.get_for_lobby() {
             match self.put_again(item, Claimant::Newcomer) {
@@ -158,11 +155,16 @@ impl<S: Store> Shared<S> {
 
     #[cold]
     fn get_slow(&self, retry: Retry, deadline: Deadline) -> Result<S::Item, TryGetError> {
-        if let Some(claimant) = retry
-            && let Some(item) = self.get_again(claimant)
-        {
-            return Ok(item);
+        match retry.and_then(|claimant| self.get_again(claimant)) {
+            Some(item) => Ok(item),
+            None => self.get_and_wait(deadline),
         }
+    }
+
+    /// As [`put_and_wait`](Shared::put_and_wait).
+    #[cold]
+    #[inline(never)]
+    fn get_and_wait(&self, deadline: Deadline) -> Result<S::Item, TryGetError> {
         // There is an item once that of a putter in the lobby is queued.
         if self.put_for_lobby()
             && let Some(item) = self.get_again(Claimant::Newcomer)
