@@ -125,7 +125,7 @@ impl Poll {
     }
 
     /// Polls as [for a partner](Polling::for_a_partner), or says false at once where that has been in vain of late: then there are many threads perhaps, who do better
-    /// to [spin](Spin), and to let each other run.
+    /// to [spin](Spin), and to let each other run. (What is left out counts as in vain too, so that its turn comes again.)
     pub(crate) fn maybe_for_a_partner(
         luck: &Luck,
         deadline: Option<Instant>,

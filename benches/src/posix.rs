@@ -11,6 +11,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 
+use crossbeam_utils::CachePadded;
+
 /// What a call says that returns its error.
 #[inline]
 fn check(code: c_int) {
@@ -149,7 +151,7 @@ impl<T> RecursiveMutex<T> {
 }
 
 /// A `sem_t` of this process.
-pub struct Semaphore(Box<UnsafeCell<libc::sem_t>>);
+pub struct Semaphore(Box<CachePadded<UnsafeCell<libc::sem_t>>>);
 
 // SAFETY: a semaphore may be used by any thread, and by all at once.
 unsafe impl Send for Semaphore {}
@@ -160,7 +162,8 @@ impl Semaphore {
     #[must_use]
     pub fn new(permits: u32) -> Semaphore {
         // SAFETY: plain integers, for which zeros are valid.
-        let semaphore = Box::new(UnsafeCell::new(unsafe { std::mem::zeroed::<libc::sem_t>() }));
+        let semaphore =
+            Box::new(CachePadded::new(UnsafeCell::new(unsafe { std::mem::zeroed::<libc::sem_t>() })));
         // SAFETY: it is at its final address, and nobody uses it yet.
         check_errno(unsafe { libc::sem_init(semaphore.get(), 0, permits) });
         Semaphore(semaphore)

@@ -58,7 +58,7 @@ impl Counting for Raddle {
 
     #[inline]
     fn give(&self) {
-        self.release(1).expect("there are two permits at most");
+        self.release(1).expect("there are few permits");
     }
 }
 
@@ -76,6 +76,14 @@ fn tokio_runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Builder::new_current_thread().build().expect("tokio's runtime starts"))
 }
 
+/// Blocks only if there is none.
+#[inline]
+fn tokio_permit(semaphore: &Tokio) -> tokio::sync::SemaphorePermit<'_> {
+    semaphore.try_acquire().unwrap_or_else(|_| {
+        tokio_runtime().handle().block_on(semaphore.acquire()).expect("it is never closed")
+    })
+}
+
 impl Counting for Tokio {
     const NAME: &'static str = "tokio";
 
@@ -83,21 +91,15 @@ impl Counting for Tokio {
         Tokio::new(permits as usize)
     }
 
-    /// Blocks only if there is no permit.
     #[inline]
     fn with<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _permit = self.try_acquire().unwrap_or_else(|_| {
-            tokio_runtime().handle().block_on(self.acquire()).expect("it is never closed")
-        });
+        let _permit = tokio_permit(self);
         f()
     }
 
     #[inline]
     fn take(&self) {
-        let permit = self.try_acquire().unwrap_or_else(|_| {
-            tokio_runtime().handle().block_on(self.acquire()).expect("it is never closed")
-        });
-        permit.forget();
+        tokio_permit(self).forget();
     }
 
     #[inline]
@@ -150,9 +152,9 @@ impl Counting for SemT {
 
     #[inline]
     fn with<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.wait();
+        self.take();
         let result = f();
-        self.post();
+        self.give();
         result
     }
 
@@ -176,10 +178,9 @@ impl Counting for Std {
 
     #[inline]
     fn with<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.0.when(Side::There, |permits| *permits == 0, |permits| *permits -= 1);
+        self.take();
         let result = f();
-        self.0.with(|permits| *permits += 1);
-        self.0.notify_one(Side::There);
+        self.give();
         result
     }
 

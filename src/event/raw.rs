@@ -139,7 +139,7 @@ impl RawEvent {
     /// Says whether it saw a `set` before the deadline.
     ///
     /// ```text
-    /// nobody parked?                       poll, where that is worth while
+    /// nobody parked yet?                   poll, where that is worth while
     /// loop
     ///     set now, or set since we came?   return
     ///     nobody parked?                   spin a little
@@ -148,7 +148,7 @@ impl RawEvent {
     /// ```
     #[cold]
     fn wait_slow(&self, mut state: u8, deadline: Deadline) -> bool {
-        let deadline = deadline.or_now();
+        let mut deadline = deadline.or_now();
         let came_in = generation(state);
         let has_come = |state| is_set(state) || generation(state) != came_in;
         let luck = Luck::of(self.key());
@@ -161,6 +161,7 @@ impl RawEvent {
             if came {
                 return true;
             }
+            deadline = deadline.or_now();
         }
         let mut spin = Spin::new();
         loop {

@@ -218,7 +218,7 @@ impl RawSemaphore {
     /// Says whether it got the permits.
     ///
     /// ```text
-    /// nobody parked?        poll, where that is worth while
+    /// nobody parked yet?    poll for one permit, where that is worth while
     /// loop
     ///     enough there?     take them
     ///     nobody parked?    spin a little
@@ -228,19 +228,23 @@ impl RawSemaphore {
     /// ```
     #[cold]
     fn acquire_slow(&self, n: usize, deadline: Deadline) -> bool {
-        let deadline = deadline.or_now();
+        let mut deadline = deadline.or_now();
         let mut spin = Spin::new();
         let mut patience = None;
         let mut marks = if n > 1 { PARKED | FAIR } else { PARKED };
         // Relaxed: only a guess, the CAS below decides.
         let mut state = self.state.load(Ordering::Relaxed);
         let luck = Luck::of(self.key());
-        if !has_waiters(state) && !deadline.is_now() {
-            Poll::maybe_for_a_partner(luck, deadline.instant(), || {
+        // Who needs many does not: its marks keep permits for it from others, as soon as may be.
+        if n == 1 && !may_take(state, n) && !has_waiters(state) && !deadline.is_now() {
+            let came = Poll::maybe_for_a_partner(luck, deadline.instant(), || {
                 // Relaxed: only a guess, the CAS below decides.
                 state = self.state.load(Ordering::Relaxed);
                 may_take(state, n)
             });
+            if !came {
+                deadline = deadline.or_now();
+            }
         }
         loop {
             if may_take(state, n) {

@@ -10,7 +10,7 @@ use raddle::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkT
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("event_set_wait", 45, event_set_wait),
-    exhaustive("event_spinning", 12, event_spinning),
+    exhaustive("event_spinning", 440, event_spinning),
     exhaustive("event_is_set", 12, event_is_set),
     exhaustive("event_wait_for", 497, event_wait_for),
     exhaustive("event_wait_for_zero", 12, event_wait_for_zero),
@@ -63,10 +63,22 @@ fn event_set_wait() {
     assert!(shared.event.is_set());
 }
 
-/// Set against wait, and who waits stays awake for a moment.
+/// Set against wait, and who waits stays awake for a moment: a poll, and then spinning. What it waits for may come then, or later.
 fn event_spinning() {
     let _spinning = spinning(1);
-    event_set_wait();
+    let shared = Published::new();
+    let waiter = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            shared.event.wait();
+            shared.assert_seen();
+        }
+    });
+    for _ in 0..3 {
+        assert!(!shared.event.is_set());
+    }
+    shared.publish();
+    waiter.join().unwrap();
 }
 
 /// Who sees it set sees what came before.

@@ -109,7 +109,7 @@ pub fn offer(steps: impl Fn() -> u64) -> Offer {
 /// coalesce interrupts in this way.)
 #[derive(Debug)]
 pub struct Luck {
-    /// How often in a row an offer of the processor was needed, and taken.
+    /// How often in a row an offer of the processor was needed, and taken; or a poll was in vain, or left out, for one who can do something else.
     bad: AtomicUsize,
     /// Of those who wait here.
     pub staying: Staying,
@@ -123,11 +123,11 @@ impl Luck {
     /// Then one in so many times looks all the same.
     const TRIED_EVERY: usize = 8;
 
-    /// Where there may be many threads instead of two, one in so many polls all the same: it takes longer than a few looks, and keeps the others waiting.
-    const POLLED_EVERY: usize = 128;
-
     /// And one in so many parks.
     const PARKED_EVERY: usize = 32;
+
+    /// Where there may be many threads instead of two, only one in so many polls at all: that takes longer than a few looks, and keeps the others waiting.
+    const POLLED_EVERY: usize = 128;
 
     /// No failure yet.
     pub const fn new() -> Luck {
@@ -183,7 +183,7 @@ impl Luck {
         }
     }
 
-    /// It came after somebody else had had the processor.
+    /// It came after somebody else had had the processor; or whoever [can do something else](Self::polls) did so.
     pub fn was_bad(&self) {
         self.set_bad(self.bad().wrapping_add(1));
     }
