@@ -50,22 +50,17 @@ impl Published {
 
 /// Set against wait.
 fn event_set_wait() {
-    let shared = Published::new();
-    let waiter = spawn({
-        let shared = Arc::clone(&shared);
-        move || {
-            shared.event.wait();
-            shared.assert_seen();
-        }
-    });
-    shared.publish();
-    waiter.join().unwrap();
-    assert!(shared.event.is_set());
+    set_against_wait(0);
 }
 
 /// Set against wait, and who waits stays awake for a moment: a poll, and then spinning. What it waits for may come then, or later.
 fn event_spinning() {
     let _spinning = spinning(1);
+    set_against_wait(3);
+}
+
+/// The setter takes so many steps before.
+fn set_against_wait(steps: u32) {
     let shared = Published::new();
     let waiter = spawn({
         let shared = Arc::clone(&shared);
@@ -74,11 +69,12 @@ fn event_spinning() {
             shared.assert_seen();
         }
     });
-    for _ in 0..3 {
+    for _ in 0..steps {
         assert!(!shared.event.is_set());
     }
     shared.publish();
     waiter.join().unwrap();
+    assert!(shared.event.is_set());
 }
 
 /// Who sees it set sees what came before.
