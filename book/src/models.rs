@@ -6,6 +6,8 @@ use std::path::Path;
 
 use syn::visit::Visit;
 
+use crate::tables::first_sentence;
+
 /// One model, as its file states it.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -15,7 +17,7 @@ pub struct Model {
     pub file: String,
     /// On which line.
     pub line: usize,
-    /// What its function says of itself.
+    /// What its function says of itself, in a sentence; and if that is called by another, what that one says.
     pub docs: String,
     /// How many threads it has, if that can be read: that which begins, and those that it starts itself.
     pub threads: Option<usize>,
@@ -116,21 +118,25 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
             let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(title), .. }) = title else {
                 return Err(unknown());
             };
-            // A function, or a closure that calls one with arguments.
+            // A function, or a closure that calls one with arguments, perhaps within another.
             let (called, line) = match body {
                 syn::Expr::Closure(closure) => {
                     (called_by(&closure.body).ok_or_else(unknown)?, Some(title.span().start().line))
                 }
-                body => (path_of(body).ok_or_else(unknown)?, None),
+                body => (vec![path_of(body).ok_or_else(unknown)?], None),
             };
-            let function = functions.get(&called);
+            let told: Vec<String> = (called.iter().rev())
+                .filter_map(|name| functions.get(name))
+                .map(|function| first_sentence(&docs(&function.attrs)))
+                .collect();
+            let function = called.last().and_then(|name| functions.get(name));
             let threads =
                 function.and_then(|function| started(&function.block, &bodies, Vec::new(), HashMap::new()));
             models.push(Model {
                 name: title.value(),
                 file: name.to_owned(),
                 line: line.or(function.map(|function| function.sig.ident.span().start().line)).unwrap_or(1),
-                docs: function.map_or(String::new(), |function| docs(&function.attrs)),
+                docs: told.join(" "),
                 threads: threads.filter(|&threads| threads > 0 || hidden).map(|threads| 1 + threads),
                 hidden,
                 preemptions: match preemptions {
@@ -165,10 +171,18 @@ fn path_of(expr: &syn::Expr) -> Option<String> {
     }
 }
 
-/// The function that a closure does nothing but call.
-fn called_by(body: &syn::Expr) -> Option<String> {
+/// The function that a closure does nothing but call; and if that one is given a function to call, or such a closure, that after it.
+fn called_by(body: &syn::Expr) -> Option<Vec<String>> {
     match body {
-        syn::Expr::Call(call) => path_of(&call.func),
+        syn::Expr::Call(call) => {
+            let mut called = vec![path_of(&call.func)?];
+            match call.args.iter().collect::<Vec<_>>()[..] {
+                [syn::Expr::Closure(inner)] => called.extend(called_by(&inner.body)?),
+                [inner @ syn::Expr::Path(_)] => called.extend(path_of(inner)),
+                _ => {}
+            }
+            Some(called)
+        }
         syn::Expr::Block(block) => match &block.block.stmts[..] {
             [syn::Stmt::Expr(call, _)] => called_by(call),
             _ => None,

@@ -39,7 +39,7 @@ pub fn without_item_links(text: &str) -> String {
 }
 
 /// The first sentence of a doc comment.
-fn first_sentence(docs: &str) -> String {
+pub(crate) fn first_sentence(docs: &str) -> String {
     let paragraph = docs.trim_start().split("\n\n").next().unwrap_or("").replace('\n', " ");
     let end = paragraph.match_indices(". ").map(|(at, _)| at + 1).next().unwrap_or(paragraph.len());
     without_item_links(paragraph[..end].trim())
@@ -302,7 +302,7 @@ pub fn models(book: &Book, up: &str, prefixes: &str) -> Result<String, String> {
                 "| [{}]({up}{file}#L{}) | {} | {} | {} | {} |",
                 code(&model.name),
                 model.line,
-                cell(&first_sentence(&model.docs)),
+                cell(&model.docs),
                 match model.threads {
                     Some(threads) if model.hidden => format!("{threads}, and the type's own"),
                     Some(threads) => threads.to_string(),

@@ -23,12 +23,12 @@ pub mod parking;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
-pub use real::{BLOCK, FIRST_BUFFER, SEATS, atomic, cell, fence, thread, time};
+pub use real::{BLOCK, FAR, FIRST_BUFFER, SEATS, atomic, cell, fence, thread, time};
 
 #[cfg(feature = "loom")]
 pub mod model;
 #[cfg(feature = "loom")]
-pub use model::{BLOCK, FIRST_BUFFER, SEATS, atomic, cell, fence, thread, time};
+pub use model::{BLOCK, FAR, FIRST_BUFFER, SEATS, atomic, cell, fence, thread, time};
 
 /// What became of an offer of the processor (see [`thread::offer`]), in both worlds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -48,33 +48,31 @@ impl<T> Store for Fifo<T> {
 
     fn try_put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         match self {
-            Fifo::Ring(ring) => ring.put::<false>(raw, item, claimant),
-            Fifo::List(list) => list.put::<false>(raw, item, claimant),
+            Fifo::Ring(ring) => ring.put(raw, item, claimant),
+            Fifo::List(list) => list.put(raw, item, claimant),
         }
-        .map_err(|(item, _)| item)
     }
 
     fn try_get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         match self {
-            Fifo::Ring(ring) => ring.get::<false>(raw, claimant),
-            Fifo::List(list) => list.get::<false>(raw, claimant),
+            Fifo::Ring(ring) => ring.get(raw, claimant),
+            Fifo::List(list) => list.get(raw, claimant),
         }
-        .ok()
     }
 
     #[inline(always)]
     fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
         match self {
-            Fifo::Ring(ring) => ring.put::<true>(raw, item, Claimant::Newcomer),
-            Fifo::List(list) => list.put::<true>(raw, item, Claimant::Newcomer),
+            Fifo::Ring(ring) => ring.put_at_once(raw, item),
+            Fifo::List(list) => list.put_at_once(raw, item),
         }
     }
 
     #[inline(always)]
     fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
         match self {
-            Fifo::Ring(ring) => ring.get::<true>(raw, Claimant::Newcomer),
-            Fifo::List(list) => list.get::<true>(raw, Claimant::Newcomer),
+            Fifo::Ring(ring) => ring.get_at_once(raw),
+            Fifo::List(list) => list.get_at_once(raw),
         }
     }
 

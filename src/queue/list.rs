@@ -49,6 +49,13 @@
 //!                           a spare room, or one from the allocator, is ready from now on: nobody waits for that
 //! ```
 //!
+//! # Where the ends are
+//!
+//! To read a position right after it was moved is to wait for the end of that step, and the next step waits for the read. So an attempt at once does not read it: it begins where, by a
+//! word beside the block's, the end was after the last step; and if that is not so, its compare-and-swap fails. In place of two waits for each put in a row there is one.
+//!
+//! Who moves an end writes that word after its step, and after it has changed the block; so whoever reads a position there sees the block that goes with it.
+//!
 //! # Keeping a distance
 //!
 //! Where a getter is always in the block in which the putter is, each takes the cache lines from the other. So where to gather is
@@ -197,6 +204,8 @@ struct GetEnd<T> {
     block: AtomicPtr<Block<T>>,
     /// A position that the tail has reached, so that not every get has to look at the tail, which putters move all the time.
     tail_seen: AtomicU64,
+    /// A position that the head has reached, mostly the last: where an attempt at once begins.
+    reached: AtomicU64,
 }
 
 struct PutEnd<T> {
@@ -206,8 +215,7 @@ struct PutEnd<T> {
     head_seen: AtomicU64,
     /// Room for the next block, or null. Who takes it out owns it; all others may know its address.
     ready: AtomicPtr<Block<T>>,
-    /// A position that the tail has reached, mostly the last. A thread that reads the tail itself, right after it has moved it, waits for the end of that step; a read
-    /// of this does not.
+    /// A position that the tail has reached, mostly the last: where an attempt at once begins, and what most getters look at. See "Where the ends are".
     reached: AtomicU64,
 }
 
@@ -239,6 +247,7 @@ impl<T> List<T> {
             get_end: CachePadded::new(GetEnd {
                 block: AtomicPtr::new(first),
                 tail_seen: AtomicU64::new(raw.start()),
+                reached: AtomicU64::new(raw.start()),
             }),
             limbo: AtomicPtr::new(ptr::null_mut()),
             spares: CachePadded::new(array::from_fn(|_| AtomicPtr::new(ptr::null_mut()))),
@@ -356,7 +365,7 @@ impl<T> List<T> {
 
 impl<T> Clear for List<T> {
     fn clear(&mut self, raw: &RawQueue) {
-        drop_all(|| self.get::<false>(raw, Claimant::Waiter).ok());
+        drop_all(|| self.get(raw, Claimant::Waiter));
     }
 }
 
@@ -373,15 +382,37 @@ impl<T> List<T> {
         Polling { looks: 4, pauses: 64, yields: Polling::YIELDS, gathers: 64 }
     }
 
-    /// A put, or if `SHORT`, an attempt at one [at once](super::store::Store::put_at_once), which gives up where somebody has to be woken or was faster, at the end of a block, and where there is a
-    /// limit. What is left of it has no loop, and calls nothing.
+    /// An attempt at a put [at once](super::store::Store::put_at_once): where nobody has to be woken or was faster, before the last slot of a block, and without a limit. It has no
+    /// loop, and calls nothing.
     #[inline(always)]
-    pub(super) fn put<const SHORT: bool>(
-        &self,
-        raw: &RawQueue,
-        item: T,
-        claimant: Claimant,
-    ) -> Result<(), (T, Retry)> {
+    pub(super) fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
+        if !thread::takes_shortcuts() {
+            return self.put(raw, item, Claimant::Newcomer).map_err(|item| (item, None));
+        }
+        let end = &*self.put_end;
+        // Acquire: pairs with the Releases in `claimed_put` and `put`, so that the block is no older than the position.
+        let at = end.reached.load(Ordering::Acquire);
+        let index = LAPS.index(at);
+        if index + 1 >= BLOCK || raw.limit != NO_LIMIT {
+            return Err((item, Some(Claimant::Newcomer)));
+        }
+        // Relaxed: the Acquire of the position has shown the block that goes with it.
+        let block = end.block.load(Ordering::Relaxed);
+        // Release: who counts what is queued by this tail knows of the gets before this put. (The slot's state carries the item.) Relaxed on failure: whoever is to make the next attempt looks for
+        // himself.
+        if let Err(tail) = raw.tail.compare_exchange_weak(at, at + ONE, Ordering::Release, Ordering::Relaxed)
+        {
+            return Err((item, Some(Claimant::who_found(tail, at))));
+        }
+        self.claimed_put(at + ONE);
+        // SAFETY: we have claimed this slot, and just now.
+        unsafe { self.fill(block, index, item) };
+        Ok(())
+    }
+
+    /// A put, or the item back: see [`try_put`](super::store::Store::try_put).
+    #[inline(always)]
+    pub(super) fn put(&self, raw: &RawQueue, item: T, claimant: Claimant) -> Result<(), T> {
         let end = &*self.put_end;
         // Acquire: pairs with the Release of who put the tail on this block, so that the block is no older than the position.
         let look = || raw.tail.load(Ordering::Acquire);
@@ -393,14 +424,8 @@ impl<T> List<T> {
         let (block, index, next, wakes) = loop {
             let at = position(tail);
             let index = LAPS.index(at);
-            let is_barred = tail & claimant.barred_from_put() != 0;
-            // What the short attempt leaves to the whole one. (Under the model only where threads spin: a block has two slots there, so each second put would begin twice.)
-            let is_long = thread::takes_shortcuts() && (index + 1 >= BLOCK || raw.limit != NO_LIMIT);
-            if SHORT && (is_barred || raw::wakes(tail) || is_long) {
-                return Err((item, Some(Claimant::Newcomer)));
-            }
-            if is_barred || index == BLOCK || self.is_full(raw, at) {
-                return Err((item, None));
+            if tail & claimant.barred_from_put() != 0 || index == BLOCK || self.is_full(raw, at) {
+                return Err(item);
             }
             // Relaxed: the Acquire of the position has shown the block that goes with it.
             let block = end.block.load(Ordering::Relaxed);
@@ -408,53 +433,106 @@ impl<T> List<T> {
             // Release: pairs with the Acquire in `obstacle`; who finds the queue full by this tail knows of the gets before this put. (The
             // slot's state carries the item.) Relaxed on failure: we look again.
             match raw.tail.compare_exchange_weak(tail, next, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => break (block, index, next, wakes),
-                Err(_) if SHORT => return Err((item, Some(Claimant::Outrun))),
+                Ok(_) => break (block, index, position(next), wakes),
                 Err(_) => {
                     backoff.lost();
                     tail = look();
                 }
             }
         };
-        if thread::takes_shortcuts() {
-            // Relaxed: where the tail has been, by our step. If another putter has come further, getters see an older position for a while.
-            end.reached.store(position(next), Ordering::Relaxed);
-        }
-        // SAFETY: we have claimed a slot of this block, so it lives until the slot is TAKEN (invariant 2).
-        let mut life = unsafe { (*block).life.begin_ref() };
-        if index + 1 == BLOCK {
-            let next = self.next_block();
-            // Relaxed: the Release below shows it.
-            end.block.store(next, Ordering::Relaxed);
+        let is_last = index + 1 == BLOCK;
+        if is_last {
+            let new = self.next_block();
+            // Relaxed: the Releases below show it.
+            end.block.store(new, Ordering::Relaxed);
             // Release: pairs with the Acquire at the top; the block of this position, and what is in it.
             raw.tail.fetch_add(GAP, Ordering::Release);
+            self.claimed_put(next.wrapping_add(GAP));
             // Release: pairs with the Acquire in `get`; the block is as new.
             // SAFETY: we have claimed a slot of this block, and not filled it yet (invariant 2).
-            unsafe { (*block).next.store(next, Ordering::Release) };
+            unsafe { (*block).next.store(new, Ordering::Release) };
+        } else {
+            self.claimed_put(next);
         }
-        // SAFETY: we have claimed this slot, so the block lives until the slot is TAKEN (invariant 2).
-        let slot = unsafe { &(*block).slots[index] };
-        let mut access = slot.item.begin_mut();
-        // SAFETY: the slot is EMPTY and ours: we moved the tail past it.
-        unsafe { slot.item.get().write(MaybeUninit::new(item)) };
-        access.end();
-        life.end();
-        // Release: pairs with the Acquire in `get`. After this the block may be gone.
-        slot.state.store(FULL, Ordering::Release);
-        self.prefetch(index);
+        // SAFETY: we have claimed this slot, and just now.
+        unsafe { self.fill(block, index, item) };
         if wakes {
             raw.wake_one(Side::Get);
         }
-        if index + 1 == BLOCK {
+        if is_last {
             // Now that nobody waits for us.
             self.make_ready();
         }
         Ok(())
     }
 
-    /// A get, or if `SHORT`, an attempt at one at once, as for [`put`](List::put); it also gives up where it would have to look at the tail itself.
+    /// The tail has come to this position by our step.
     #[inline(always)]
-    pub(super) fn get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
+    fn claimed_put(&self, position: u64) {
+        if thread::takes_shortcuts() {
+            // Release: pairs with the Acquire in `put_at_once`; the block of this position, and what is in it. (If another putter has come further, this is older
+            // than the tail: then the next attempt at once fails.)
+            self.put_end.reached.store(position, Ordering::Release);
+        }
+    }
+
+    /// Puts an item into its slot.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed this slot of this block.
+    #[inline(always)]
+    unsafe fn fill(&self, block: *mut Block<T>, index: usize, item: T) {
+        // SAFETY: the caller has claimed this slot, so the block lives until the slot is TAKEN (invariant 2).
+        let (mut life, slot) = unsafe { ((*block).life.begin_ref(), &(*block).slots[index]) };
+        let mut access = slot.item.begin_mut();
+        // SAFETY: the slot is EMPTY and ours: the tail was moved past it by us.
+        unsafe { slot.item.get().write(MaybeUninit::new(item)) };
+        access.end();
+        life.end();
+        // Release: pairs with the Acquire in `is_full`. After this the block may be gone.
+        slot.state.store(FULL, Ordering::Release);
+        self.prefetch(index);
+    }
+
+    /// An attempt at a get at once, as for [`put_at_once`](List::put_at_once); it also gives up where it would have to look at the tail itself.
+    #[inline(always)]
+    pub(super) fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
+        if !thread::takes_shortcuts() {
+            return self.get(raw, Claimant::Newcomer).ok_or(None);
+        }
+        let end = &*self.get_end;
+        // Acquire: pairs with the Releases in `claimed_get` and `get`, so that the block is no older than the position.
+        let at = end.reached.load(Ordering::Acquire);
+        let index = LAPS.index(at);
+        if index + 1 >= BLOCK {
+            return Err(Some(Claimant::Newcomer));
+        }
+        // Relaxed: a position that the tail had, whoever stored it, and when. The tail is there or further.
+        if !is_before(at, end.tail_seen.load(Ordering::Relaxed)) {
+            // Relaxed: as above.
+            let tail = self.put_end.reached.load(Ordering::Relaxed);
+            if !is_before(at, tail) || raw.gathers(Side::Get) {
+                return Err(Some(Claimant::Newcomer));
+            }
+            // Relaxed: as above.
+            end.tail_seen.store(tail, Ordering::Relaxed);
+        }
+        // Relaxed: the Acquire of the position has shown the block that goes with it.
+        let block = end.block.load(Ordering::Relaxed);
+        // Release: as in `get`. Relaxed on failure: whoever is to make the next attempt looks for himself.
+        if let Err(head) = raw.head.compare_exchange_weak(at, at + ONE, Ordering::Release, Ordering::Relaxed)
+        {
+            return Err(Some(Claimant::who_found(head, at)));
+        }
+        self.claimed_get(at + ONE);
+        // SAFETY: we have claimed this slot, and just now.
+        Ok(unsafe { self.take(block, index) })
+    }
+
+    /// A get: see [`try_get`](super::store::Store::try_get).
+    #[inline(always)]
+    pub(super) fn get(&self, raw: &RawQueue, claimant: Claimant) -> Option<T> {
         let end = &*self.get_end;
         // Acquire: pairs with the Release of who put the head on this block, so that the block is no older than the position.
         let look = || raw.head.load(Ordering::Acquire);
@@ -463,37 +541,27 @@ impl<T> List<T> {
             backoff.lost();
         }
         let mut head = look();
-        let (block, index, wakes) = loop {
+        let (block, index, next, wakes) = loop {
             let at = position(head);
             let index = LAPS.index(at);
-            let is_barred = head & claimant.barred_from_get() != 0;
-            // (As in `put`.)
-            let is_long = thread::takes_shortcuts() && index + 1 >= BLOCK;
-            if SHORT && (is_barred || raw::wakes(head) || is_long) {
-                return Err(Some(Claimant::Newcomer));
-            }
-            if is_barred || index == BLOCK {
-                return Err(None);
+            if head & claimant.barred_from_get() != 0 || index == BLOCK {
+                return None;
             }
             // Relaxed: a position that the tail had, whoever stored it, and when. The tail is there or further.
             if !is_before(at, end.tail_seen.load(Ordering::Relaxed)) {
                 // Relaxed: as above.
                 let reached = thread::takes_shortcuts().then(|| self.put_end.reached.load(Ordering::Relaxed));
-                let reached = reached.filter(|reached| is_before(at, *reached));
-                let gathers = claimant != Claimant::Waiter && raw.gathers(Side::Get);
-                if SHORT && thread::takes_shortcuts() && (reached.is_none() || gathers) {
-                    return Err(Some(Claimant::Newcomer));
-                }
-                let tail = reached.unwrap_or_else(|| {
+                let tail = reached.filter(|reached| is_before(at, *reached)).unwrap_or_else(|| {
                     // Relaxed: as above; the slot's state tells whether the item is there.
                     position(raw.tail.load(Ordering::Relaxed))
                 });
                 if !is_before(at, tail) {
-                    return Err(None);
+                    return None;
                 }
+                let gathers = claimant != Claimant::Waiter && raw.gathers(Side::Get);
                 if gathers && LAPS.distance(at, tail) < FEW {
                     // Not at once: see "Keeping a distance".
-                    return Err(None);
+                    return None;
                 }
                 // Relaxed: as above.
                 end.tail_seen.store(tail, Ordering::Relaxed);
@@ -504,48 +572,39 @@ impl<T> List<T> {
             // Release: pairs with the Acquire in `obstacle`; who finds the queue empty by this head knows of the puts before this get.
             // Relaxed on failure: we look again.
             match raw.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => break (block, index, wakes),
-                Err(_) if SHORT => return Err(Some(Claimant::Outrun)),
+                Ok(_) => break (block, index, position(next), wakes),
                 Err(_) => {
                     backoff.lost();
                     head = look();
                 }
             }
         };
-        // SAFETY: we have claimed a slot of this block, so it lives until the slot is TAKEN (invariant 2).
-        let mut life = unsafe { (*block).life.begin_ref() };
-        if index + 1 == BLOCK {
+        let is_last = index + 1 == BLOCK;
+        if is_last {
             let mut snooze = Snooze::new();
-            let next = loop {
+            let new = loop {
                 // Acquire: pairs with the Release in `put`; the block is as new.
                 // SAFETY: we have claimed a slot of this block (invariant 2).
-                let next = unsafe { (*block).next.load(Ordering::Acquire) };
-                if !next.is_null() {
-                    break next;
+                let new = unsafe { (*block).next.load(Ordering::Acquire) };
+                if !new.is_null() {
+                    break new;
                 }
                 snooze.snooze();
             };
             // Nothing, but for the model: others come to this block by our Release, so that we have to see it as new.
             // SAFETY: the head has not come to it yet, so none of its slots is TAKEN.
-            unsafe { (*next).life.begin_ref() }.end();
-            // Relaxed: the Release below shows it.
-            end.block.store(next, Ordering::Relaxed);
+            unsafe { (*new).life.begin_ref() }.end();
+            // Relaxed: the Releases below show it.
+            end.block.store(new, Ordering::Relaxed);
             // Release: pairs with the Acquire at the top; the block of this position, and what is in it.
             raw.head.fetch_add(GAP, Ordering::Release);
+            self.claimed_get(next.wrapping_add(GAP));
+        } else {
+            self.claimed_get(next);
         }
-        // SAFETY: we have claimed this slot, so the block lives until it is TAKEN (invariant 2).
-        let slot = unsafe { &(*block).slots[index] };
-        if !slot.is_full() {
-            slot.wait_until_full();
-        }
-        let mut access = slot.item.begin_mut();
-        // SAFETY: the slot is FULL and ours: we moved the head past it.
-        let item = unsafe { slot.item.get().read().assume_init() };
-        access.end();
-        life.end();
-        // Release: pairs with the Acquire in `is_drained`. After this the block may be gone, unless it is for us to retire.
-        slot.state.store(TAKEN, Ordering::Release);
-        if index + 1 == BLOCK {
+        // SAFETY: we have claimed this slot, and just now.
+        let item = unsafe { self.take(block, index) };
+        if is_last {
             // SAFETY: we took the last slot, and did so once. The tail has left the block before it was linked to the next, and the
             // head has been moved on by us.
             unsafe { self.retire(block) };
@@ -553,7 +612,38 @@ impl<T> List<T> {
         if wakes {
             raw.wake_one(Side::Put);
         }
-        Ok(item)
+        Some(item)
+    }
+
+    /// The head has come to this position by our step.
+    #[inline(always)]
+    fn claimed_get(&self, position: u64) {
+        if thread::takes_shortcuts() {
+            // Release: pairs with the Acquire in `get_at_once`; as in `claimed_put`.
+            self.get_end.reached.store(position, Ordering::Release);
+        }
+    }
+
+    /// Takes the item out of its slot; waits for it, if its putter is still at it.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed this slot of this block, and has not taken the item yet.
+    #[inline(always)]
+    unsafe fn take(&self, block: *mut Block<T>, index: usize) -> T {
+        // SAFETY: the caller has claimed this slot, so the block lives until it is TAKEN (invariant 2).
+        let (mut life, slot) = unsafe { ((*block).life.begin_ref(), &(*block).slots[index]) };
+        if !slot.is_full() {
+            slot.wait_until_full();
+        }
+        let mut access = slot.item.begin_mut();
+        // SAFETY: the slot is FULL and ours: the head was moved past it by us.
+        let item = unsafe { slot.item.get().read().assume_init() };
+        access.end();
+        life.end();
+        // Release: pairs with the Acquire in `is_drained`. After this the block may be gone, unless it is for us to retire.
+        slot.state.store(TAKEN, Ordering::Release);
+        item
     }
 
     /// Whether the limit keeps us from a put at this position. If the position is old, the answer may be "no", and the compare-and-swap

@@ -198,6 +198,12 @@ pub(super) enum Claimant {
 }
 
 impl Claimant {
+    /// Whoever has found this in a word, and not the position that he guessed, with no flags.
+    #[inline]
+    pub(super) const fn who_found(word: u64, guess: u64) -> Claimant {
+        if position(word) == guess { Claimant::Newcomer } else { Claimant::Outrun }
+    }
+
     /// The flags of the tail that keep it from a put.
     #[inline]
     pub(super) const fn barred_from_put(self) -> u64 {

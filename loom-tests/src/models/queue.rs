@@ -27,11 +27,28 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_list_limit_room", 457, || room(JoinableQueue::list_with_limit(1), 1)),
     exhaustive("queue_lifo_room", 11_992, || room(LifoQueue::bounded(1), 1)),
     // Who waits polls for a moment.
-    exhaustive("queue_ring_spinning", 29, || hand_over_spinning(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_spinning", 741, || hand_over_spinning(JoinableQueue::unbounded())),
-    exhaustive("queue_lifo_spinning", 2180, || hand_over_spinning(LifoQueue::unbounded())),
-    exhaustive("queue_ring_room_spinning", 29, || room_spinning(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_limit_room_spinning", 14, || room_spinning(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_ring_spinning", 32, || with_shortcuts(|| hand_over(JoinableQueue::bounded(1)))),
+    exhaustive("queue_list_spinning", 975, || with_shortcuts(|| hand_over(JoinableQueue::unbounded()))),
+    exhaustive("queue_lifo_spinning", 2423, || with_shortcuts(|| hand_over(LifoQueue::unbounded()))),
+    exhaustive("queue_ring_room_spinning", 32, || with_shortcuts(|| room(JoinableQueue::bounded(1), 1))),
+    exhaustive("queue_list_limit_room_spinning", 23, || {
+        with_shortcuts(|| room(JoinableQueue::list_with_limit(1), 1));
+    }),
+    // An attempt at once at a ring begins where the end was.
+    exhaustive("queue_ring_far_hand_over", 37, || with_shortcuts(|| hand_over(JoinableQueue::bounded(2)))),
+    exhaustive("queue_ring_far_room", 37, || with_shortcuts(|| room(JoinableQueue::bounded(2), 2))),
+    exhaustive("queue_ring_far_room_wraps", 37, || {
+        with_shortcuts(|| room(JoinableQueue::about_to_wrap(Some(2), 1), 2));
+    }),
+    exhaustive("queue_ring_far_puts", 385, || with_shortcuts(|| puts(JoinableQueue::bounded(2)))),
+    exhaustive("queue_ring_far_gets", 385, || with_shortcuts(|| gets(JoinableQueue::bounded(2)))),
+    exhaustive("queue_ring_far_try_get", 82, || with_shortcuts(|| try_get(JoinableQueue::bounded(2)))),
+    exhaustive("queue_ring_far_never_full", 111_626, || {
+        with_shortcuts(|| never_full(JoinableQueue::bounded(2)))
+    }),
+    exhaustive("queue_ring_far_never_empty", 589, || {
+        with_shortcuts(|| never_empty(JoinableQueue::bounded(3)))
+    }),
     // The lobby.
     exhaustive("queue_lobby_putter", 33, lobby_putter),
     exhaustive("queue_lobby_getter", 33, lobby_getter),
@@ -61,7 +78,7 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_ring_never_full", 117_333, || never_full(JoinableQueue::bounded(2))),
     bounded("queue_list_never_full", 6, 73_612, || never_full(JoinableQueue::list_with_limit(2))),
     exhaustive("queue_ring_never_empty", 271, || never_empty(JoinableQueue::bounded(3))),
-    bounded("queue_list_never_empty", 6, 62_307, || never_empty(JoinableQueue::unbounded())),
+    bounded("queue_list_never_empty", 6, 69_231, || never_empty(JoinableQueue::unbounded())),
     // Two at one end.
     exhaustive("queue_ring_puts", 201, || puts(JoinableQueue::bounded(2))),
     exhaustive("queue_list_puts", 62, || puts(JoinableQueue::unbounded())),
@@ -71,12 +88,12 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_lifo_gets", 30, || gets(LifoQueue::unbounded())),
     exhaustive("queue_priority_gets", 160_221, || gets(PriorityQueue::unbounded())),
     // Blocks of the list.
-    exhaustive("queue_list_puts_past_a_block", 4_827, list_puts_past_a_block),
+    exhaustive("queue_list_puts_past_a_block", 5_364, list_puts_past_a_block),
     exhaustive("queue_list_gets_past_a_block", 13_766, list_gets_past_a_block),
-    exhaustive("queue_list_puts_past_a_block_spinning", 3_384, list_puts_past_a_block_spinning),
-    exhaustive("queue_list_gets_past_a_block_spinning", 8_386, list_gets_past_a_block_spinning),
+    exhaustive("queue_list_puts_past_a_block_spinning", 20_388, || with_shortcuts(list_puts_past_a_block)),
+    exhaustive("queue_list_gets_past_a_block_spinning", 25_811, || with_shortcuts(list_gets_past_a_block)),
     exhaustive("queue_list_follows", 36_374, || list_follows(JoinableQueue::unbounded())),
-    exhaustive("queue_list_reached", 3_871, list_reached),
+    exhaustive("queue_list_reached", 3799, list_reached),
     bounded("queue_list_limbo_changes_hands", 3, 66_803, list_limbo_changes_hands),
     exhaustive("queue_list_limbo", 52_436, list_limbo),
     exhaustive("queue_list_spare", 9, list_spare),
@@ -86,7 +103,7 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_ring_behind_a_starving_getter", 120, || {
         behind_a_starving_getter(JoinableQueue::bounded(1))
     }),
-    exhaustive("queue_list_behind_a_starving_getter", 198, || {
+    exhaustive("queue_list_behind_a_starving_getter", 169, || {
         behind_a_starving_getter(JoinableQueue::unbounded())
     }),
     exhaustive("queue_ring_behind_a_starving_putter", 120, || {
@@ -100,7 +117,7 @@ pub const MODELS: &[Model] = &[
     }),
     // Three threads, the turn, and the starving.
     bounded("queue_ring_two_getters", 5, 137_635, || two_getters(JoinableQueue::bounded(2))),
-    bounded("queue_list_two_putters", 3, 495_841, || two_putters(JoinableQueue::list_with_limit(1))),
+    bounded("queue_list_two_putters", 3, 374_472, || two_putters(JoinableQueue::list_with_limit(1))),
     bounded("queue_ring_getters_turns", 3, 96_691, || {
         turn_is_passed_on_to_getters(JoinableQueue::bounded(2))
     }),
@@ -112,9 +129,9 @@ pub const MODELS: &[Model] = &[
     bounded("queue_ring_putter_starves", 4, 97_000, || putter_starves(JoinableQueue::bounded(1))),
     // Timeouts.
     exhaustive("queue_ring_put_timeout", 17_879, || put_timeout(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_put_timeout", 43_074, || put_timeout(JoinableQueue::list_with_limit(1))),
+    exhaustive("queue_list_put_timeout", 42_037, || put_timeout(JoinableQueue::list_with_limit(1))),
     exhaustive("queue_ring_get_timeout", 17_879, || get_timeout(JoinableQueue::bounded(1))),
-    exhaustive("queue_list_get_timeout", 38_142, || get_timeout(JoinableQueue::unbounded())),
+    exhaustive("queue_list_get_timeout", 36_323, || get_timeout(JoinableQueue::unbounded())),
     bounded("queue_ring_timeout_eats_no_item", 3, 50_924, || timeout_eats_no_item(JoinableQueue::bounded(1))),
     bounded("queue_ring_timeout_eats_no_room", 3, 50_924, || timeout_eats_no_room(JoinableQueue::bounded(1))),
     // Shutdown.
@@ -160,9 +177,13 @@ pub const MODELS: &[Model] = &[
     bounded("queue_join_and_put", 6, 39_355, join_and_put),
     exhaustive("queue_job", 1673, job),
     exhaustive("queue_len", 275, || len(JoinableQueue::bounded(2))),
+    exhaustive("queue_list_len_spinning", 353, || with_shortcuts(list_len)),
     exhaustive("queue_lifo_len", 530, || len(LifoQueue::bounded(2))),
     exhaustive("queue_ring_len_is_not_zero", 417, || len_is_not_zero(JoinableQueue::bounded(2))),
     exhaustive("queue_list_len_is_not_zero", 11_800, || len_is_not_zero(JoinableQueue::unbounded())),
+    exhaustive("queue_list_len_is_not_zero_spinning", 1_463, || {
+        with_shortcuts(|| len_is_not_zero(JoinableQueue::unbounded()))
+    }),
     exhaustive("queue_lifo_len_is_not_zero", 1010, || len_is_not_zero(LifoQueue::bounded(2))),
     exhaustive("queue_unfinished", 65, unfinished),
     exhaustive("queue_done_too_often", 22, done_too_often),
@@ -368,16 +389,12 @@ fn room(queue: impl Queue<Thing>, capacity: u32) {
     tally.check();
 }
 
-/// As `hand_over`, and who waits polls for a moment.
-fn hand_over_spinning(queue: impl Queue<Thing>) {
+/// And with the steps that only save time.
+///
+/// Who waits polls for a moment, who has lost a race waits for one, and an attempt at once begins where the end was after the last step.
+fn with_shortcuts(model: impl FnOnce()) {
     let _spinning = spinning(1);
-    hand_over(queue);
-}
-
-/// As `room`, and who waits polls for a moment.
-fn room_spinning(queue: impl Queue<Thing>) {
-    let _spinning = spinning(1);
-    room(queue, 1);
+    model();
 }
 
 /// A putter leaves its item in the lobby for a moment: it is put just if a getter, who finds the queue empty, comes in that moment.
@@ -612,12 +629,6 @@ fn list_reached() {
     tally.check();
 }
 
-/// As `list_puts_past_a_block`, and who loses a race waits for a moment.
-fn list_puts_past_a_block_spinning() {
-    let _spinning = spinning(1);
-    list_puts_past_a_block();
-}
-
 /// One getter takes the last item of a block and goes on to the next; another comes in the middle of that.
 fn list_gets_past_a_block() {
     let (queue, tally) = (Arc::new(JoinableQueue::unbounded()), Tally::default());
@@ -629,12 +640,6 @@ fn list_gets_past_a_block() {
     let got = ok(queue.get()).number();
     assert_eq!(got + other.join().unwrap(), 6);
     tally.check();
-}
-
-/// As `list_gets_past_a_block`, and who loses a race waits for a moment.
-fn list_gets_past_a_block_spinning() {
-    let _spinning = spinning(1);
-    list_gets_past_a_block();
 }
 
 /// The getter is on the putter's heels when that goes on to the next block.
@@ -1297,6 +1302,14 @@ fn len(queue: impl Queue<u32>) {
     other.join().unwrap();
     assert_eq!(queue.get(), Ok(2));
     assert!(queue.is_empty());
+}
+
+/// As `len`, and the second put begins a block.
+fn list_len() {
+    let queue = JoinableQueue::unbounded();
+    queue.put(0).unwrap();
+    queue.get().unwrap();
+    len(queue);
 }
 
 /// There is always an item in the queue, and `len` says so.

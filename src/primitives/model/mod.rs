@@ -23,6 +23,9 @@ pub mod weaken;
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`): so few that the models come to the end of one.
 pub const BLOCK: usize = 2;
 
+/// With so many slots the ends of a ring are mostly far from each other (see `queue/ring.rs`): so few that there are models of both kinds.
+pub const FAR: usize = 2;
+
 /// How many threads may sit on each side of a queue's lobby (see `queue/lobby.rs`): so few that one finds no place.
 pub const SEATS: usize = 1;
 

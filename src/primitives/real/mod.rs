@@ -10,6 +10,9 @@ pub mod time;
 /// How many slots a block of an unbounded queue has (see `queue/list.rs`).
 pub const BLOCK: usize = 31;
 
+/// With so many slots the ends of a ring are mostly far from each other (see `queue/ring.rs`).
+pub const FAR: usize = 64;
+
 /// How many threads may sit on each side of a queue's lobby (see `queue/lobby.rs`): as many as a cache line has room for.
 pub const SEATS: usize = 8;
 
