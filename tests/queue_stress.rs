@@ -34,12 +34,14 @@ on_each_fifo_kind! {
     items_of_one_putter_stay_in_order,
 }
 
-/// Each thread has one item in the queue at most, and there is room for one from each; so no `try_` call may fail.
+/// Each thread has one item in the queue at most, and there is room for one from each; so no `try_` call may fail. With many slots, too, where an attempt begins at
+/// an end as it was a while ago: beside items that fill the rest, and without.
 ///
 /// (A list with a limit once took a tail that it had read before others put and got for a full queue.)
 fn a_try_put_is_refused_only_if_the_queue_was_full<K: Kind>() {
-    for threads in [2, 4] {
-        let queue = K::bounded(threads);
+    for (threads, capacity, filled) in [(2, 2, 0), (4, 4, 0), (2, 64, 62), (4, 64, 60), (2, 64, 0)] {
+        let queue = K::bounded(capacity);
+        (0..filled).for_each(|number| queue.put(number).unwrap());
         thread::scope(|s| {
             for _ in 0..threads {
                 s.spawn(|| {
@@ -185,7 +187,7 @@ fn nothing_is_lost<K: Kind>() {
 
 fn nothing_is_lost_when_it_is_shut_down_in_between<K: Kind>() {
     let mut seed = 100;
-    for capacity in [Some(1), Some(2), Some(31), None] {
+    for capacity in [Some(1), Some(2), Some(31), Some(64), None] {
         for _ in 0..5 {
             for end in [End::Shutdown, End::ShutdownNow] {
                 stress::<K>(capacity, end, seed);

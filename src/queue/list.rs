@@ -390,7 +390,7 @@ impl<T> List<T> {
             return self.put(raw, item, Claimant::Newcomer).map_err(|item| (item, None));
         }
         let end = &*self.put_end;
-        // Acquire: pairs with the Releases in `claimed_put` and `put`, so that the block is no older than the position.
+        // Acquire: pairs with the Release in `claimed_put`, so that the block is no older than the position.
         let at = end.reached.load(Ordering::Acquire);
         let index = LAPS.index(at);
         if index + 1 >= BLOCK || raw.limit != NO_LIMIT {
@@ -502,7 +502,7 @@ impl<T> List<T> {
             return self.get(raw, Claimant::Newcomer).ok_or(None);
         }
         let end = &*self.get_end;
-        // Acquire: pairs with the Releases in `claimed_get` and `get`, so that the block is no older than the position.
+        // Acquire: pairs with the Release in `claimed_get`, so that the block is no older than the position.
         let at = end.reached.load(Ordering::Acquire);
         let index = LAPS.index(at);
         if index + 1 >= BLOCK {
