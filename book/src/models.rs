@@ -129,7 +129,7 @@ pub fn read_file(name: &str, text: &str) -> Result<Vec<Model>, String> {
                 .filter_map(|name| functions.get(name))
                 .map(|function| first_sentence(&docs(&function.attrs)))
                 .collect();
-            let function = called.last().and_then(|name| functions.get(name));
+            let function = called.iter().rev().find_map(|name| functions.get(name));
             let threads =
                 function.and_then(|function| started(&function.block, &bodies, Vec::new(), HashMap::new()));
             models.push(Model {

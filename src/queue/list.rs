@@ -21,8 +21,8 @@
 //!
 //! # Who may touch a block
 //!
-//! 1. A thread reads the position of its end, then the block of that end, and follows the pointer only after it has moved the position
-//!    by compare-and-swap. Every change of the block comes between two moves of the position, so that the block it read is the one
+//! 1. A thread reads the position of its end, or where it was after some step, then the block of that end, and follows the pointer only after it has moved that very
+//!    position by compare-and-swap. Every change of the block comes between two moves of the position, so that the block it read is the one
 //!    that its slot is in.
 //! 2. A thread that has claimed a slot keeps its block alive until it has made the slot FULL, or TAKEN: a block is freed only when
 //!    all its slots are TAKEN. (Who took the last slot to put links the block before that.)
@@ -97,7 +97,7 @@ struct Slot<T> {
 impl<T> Slot<T> {
     #[inline(always)]
     fn is_full(&self) -> bool {
-        // Acquire: pairs with the Release in `put`; the item is there.
+        // Acquire: pairs with the Release in `fill`; the item is there.
         self.state.load(Ordering::Acquire) == FULL
     }
 
@@ -194,7 +194,7 @@ impl<T> Drop for Room<T> {
 impl<T> Block<T> {
     /// Whether all items have been taken out.
     fn is_drained(&self) -> bool {
-        // Acquire: pairs with the Release in `get`; who took an item out no longer touches the block.
+        // Acquire: pairs with the Release in `take`; who took an item out no longer touches the block.
         self.slots.iter().all(|slot| slot.state.load(Ordering::Acquire) == TAKEN)
     }
 }
@@ -386,6 +386,7 @@ impl<T> List<T> {
     /// loop, and calls nothing.
     #[inline(always)]
     pub(super) fn put_at_once(&self, raw: &RawQueue, item: T) -> Result<(), (T, Retry)> {
+        // (Under the model only. A block has two slots there: each second put would begin twice.)
         if !thread::takes_shortcuts() {
             return self.put(raw, item, Claimant::Newcomer).map_err(|item| (item, None));
         }
@@ -498,6 +499,7 @@ impl<T> List<T> {
     /// An attempt at a get at once, as for [`put_at_once`](List::put_at_once); it also gives up where it would have to look at the tail itself.
     #[inline(always)]
     pub(super) fn get_at_once(&self, raw: &RawQueue) -> Result<T, Retry> {
+        // (As in `put_at_once`.)
         if !thread::takes_shortcuts() {
             return self.get(raw, Claimant::Newcomer).ok_or(None);
         }

@@ -191,14 +191,14 @@ impl Laps {
 pub(super) enum Claimant {
     /// Somebody who has just come, and has to wait while another is starving.
     Newcomer,
-    /// The same, after a lost race: it keeps out of the way for a moment, and then looks.
+    /// The same, after a lost race, or with an old guess: it keeps out of the way for a moment, and then looks.
     Outrun,
     /// Somebody who has the turn, or is starving, or knows that there is enough.
     Waiter,
 }
 
 impl Claimant {
-    /// Whoever has found this in a word, and not the position that he guessed, with no flags.
+    /// Who goes on after a compare-and-swap from a guess, without flags, that has found this word: with flags, or at another position. (A weak one may fail for nothing.)
     #[inline]
     pub(super) const fn who_found(word: u64, guess: u64) -> Claimant {
         if position(word) == guess { Claimant::Newcomer } else { Claimant::Outrun }

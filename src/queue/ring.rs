@@ -38,8 +38,8 @@ const MANY: usize = 16;
 /// ... for so many pauses, or as many as there are slots, or with [`FAR`] slots or more, half as many: in that time those at the other end don't come to the end of the ring.
 const GATHERS: usize = 64;
 
-/// Where the ends were after the last steps: there an attempt at once begins. See "Where the ends are" in list.rs. It is but a guess, and never too far: the stamp tells, and the
-/// compare-and-swap decides.
+/// Where the ends were after the last steps: there an attempt at once begins. See "Where the ends are" in list.rs. It is but a guess, and never further than the end has
+/// come: the stamp tells, and the compare-and-swap decides.
 struct Reached {
     put: CachePadded<AtomicU64>,
     get: CachePadded<AtomicU64>,
@@ -160,6 +160,7 @@ impl<T> Ring<T> {
         self.attempt_put::<false>(raw, item, claimant).map_err(|(item, _)| item)
     }
 
+    /// A whole attempt; or if `SHORT`, for a ring that keeps no guess, one at once, which reads the tail, and gives up where somebody has to be woken or was faster.
     #[inline(always)]
     fn attempt_put<const SHORT: bool>(
         &self,
@@ -256,6 +257,7 @@ impl<T> Ring<T> {
         self.attempt_get::<false>(raw, claimant).ok()
     }
 
+    /// As [`attempt_put`](Ring::attempt_put).
     #[inline(always)]
     fn attempt_get<const SHORT: bool>(&self, raw: &RawQueue, claimant: Claimant) -> Result<T, Retry> {
         let mut backoff = Backoff::new(LOST);

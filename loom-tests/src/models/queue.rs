@@ -92,6 +92,38 @@ pub const MODELS: &[Model] = &[
     exhaustive("queue_list_gets_past_a_block", 13_766, list_gets_past_a_block),
     exhaustive("queue_list_puts_past_a_block_spinning", 20_388, || with_shortcuts(list_puts_past_a_block)),
     exhaustive("queue_list_gets_past_a_block_spinning", 25_811, || with_shortcuts(list_gets_past_a_block)),
+    // Attempts at once, beside who is parked, starves, gives up, shuts down, or retires a block.
+    bounded("queue_list_follows_wraps_spinning", 6, 26_190, || {
+        with_shortcuts(|| list_follows(JoinableQueue::about_to_wrap(None, 1)));
+    }),
+    bounded("queue_list_limbo_spinning", 4, 5_725, || with_shortcuts(list_limbo)),
+    exhaustive("queue_ring_far_behind_a_starving_getter", 5, || {
+        with_shortcuts(|| behind_a_starving_getter(JoinableQueue::bounded(2)));
+    }),
+    exhaustive("queue_list_behind_a_starving_getter_spinning", 15, || {
+        with_shortcuts(|| behind_a_starving_getter(JoinableQueue::unbounded()));
+    }),
+    bounded("queue_ring_far_two_getters", 3, 8_500, || {
+        with_shortcuts(|| two_getters(JoinableQueue::bounded(2)))
+    }),
+    exhaustive("queue_ring_far_get_timeout", 2_394, || {
+        with_shortcuts(|| get_timeout(JoinableQueue::bounded(2)))
+    }),
+    exhaustive("queue_list_get_timeout_spinning", 4_565, || {
+        with_shortcuts(|| get_timeout(JoinableQueue::unbounded()));
+    }),
+    exhaustive("queue_ring_far_shutdown_getter", 10, || {
+        with_shortcuts(|| shutdown_getter(JoinableQueue::bounded(2)));
+    }),
+    exhaustive("queue_list_shutdown_getter_spinning", 23, || {
+        with_shortcuts(|| shutdown_getter(JoinableQueue::unbounded()));
+    }),
+    exhaustive("queue_ring_far_shutdown_now_and_put", 96_371, || {
+        with_shortcuts(|| shutdown_now_and_put(JoinableQueue::bounded(2)));
+    }),
+    exhaustive("queue_list_shutdown_now_and_put_spinning", 218_640, || {
+        with_shortcuts(|| shutdown_now_and_put(JoinableQueue::unbounded()));
+    }),
     exhaustive("queue_list_follows", 36_374, || list_follows(JoinableQueue::unbounded())),
     exhaustive("queue_list_reached", 3799, list_reached),
     bounded("queue_list_limbo_changes_hands", 3, 66_803, list_limbo_changes_hands),
