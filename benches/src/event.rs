@@ -120,9 +120,13 @@ impl Signal for Rsevents {
         self.wait0()
     }
 
+    /// Its `set` unparks after it has set the flag, so that one that has let a thread pass may end that thread's next wait
+    /// as well: once in a million round trips its `wait` returns though nobody has set the event since it was cleared.
     #[inline]
     fn wait(&self) {
-        Awaitable::wait(self);
+        while !self.wait0() {
+            Awaitable::wait(self);
+        }
     }
 }
 

@@ -53,7 +53,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::harness::Effort;
+    use crate::harness::{Effort, Role};
+    use crate::report::Outcome;
 
     #[test]
     fn everybody_does_all_of_it() {
@@ -65,13 +66,20 @@ mod tests {
             time: None,
         };
         for workload in workloads() {
-            for report in harness::run(&workload, effort) {
-                for outcome in report.outcomes {
-                    assert_eq!(outcome.failure, None, "{} in {}", outcome.name, report.name);
-                    assert_eq!(outcome.rounds.len(), 1, "{} in {}", outcome.name, report.name);
-                }
+            let first = failures(&workload, effort);
+            if !first.is_empty() {
+                // Peers have faults that one run in a million meets: a peer may fail once, and raddle never.
+                assert!(first.iter().all(|failed| failed.role == Role::Peer), "{first:#?}");
+                let second = failures(&workload, effort);
+                assert!(second.is_empty(), "first {first:#?}, then {second:#?}");
             }
         }
+    }
+
+    /// Whoever was given up, or is without its figure.
+    fn failures(workload: &harness::Workload, effort: Effort) -> Vec<Outcome> {
+        let outcomes = harness::run(workload, effort).into_iter().flat_map(|report| report.outcomes);
+        outcomes.filter(|outcome| outcome.failure.is_some() || outcome.rounds.len() != 1).collect()
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl Spread {
 }
 
 /// What came of one contender.
+#[derive(Debug)]
 pub struct Outcome {
     pub name: &'static str,
     pub role: Role,
