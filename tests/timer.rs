@@ -384,6 +384,54 @@ fn timers_run_in_the_order_of_their_deadlines() {
 }
 
 #[test]
+fn with_the_same_deadline_they_run_in_the_order_in_which_they_were_started_and_not_before_it() {
+    within(|| {
+        let timers = Timers::new();
+        let deadline = Instant::now() + Duration::from_millis(3);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let all: Vec<Timer> = (0..500)
+            .map(|index| {
+                let order = Arc::clone(&order);
+                timers.at(deadline, move || order.lock().unwrap().push((index, Instant::now() >= deadline)))
+            })
+            .collect();
+        all.iter().for_each(Timer::join);
+        let expected: Vec<(usize, bool)> = (0..500).map(|index| (index, true)).collect();
+        assert_eq!(*order.lock().unwrap(), expected);
+    });
+}
+
+#[test]
+fn a_deadline_that_has_passed_is_now_and_one_beyond_the_clock_never_comes() {
+    within(|| {
+        let before = Instant::now();
+        let timers = Timers::new();
+        // Before the service began, and after.
+        for deadline in [before, Instant::now()] {
+            let ran = Arc::new(AtomicUsize::new(0));
+            let timer = timers.at(deadline, {
+                let ran = Arc::clone(&ran);
+                move || {
+                    ran.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            timer.join();
+            assert_eq!(ran.load(Ordering::Relaxed), 1);
+        }
+        let far = before + Duration::from_secs(1 << 62);
+        let never = timers.at(far, || unreachable!());
+        assert!(!never.join_for(Duration::from_millis(1)));
+        assert_eq!(timers.pending(), 1);
+        assert!(never.cancel());
+        let global = Timer::at(far, || unreachable!());
+        assert!(global.cancel());
+        assert!(global.is_finished());
+        timers.shutdown();
+        assert!(timers.at(before, || unreachable!()).is_finished());
+    });
+}
+
+#[test]
 fn with_the_same_delay_they_run_in_the_order_in_which_they_were_started() {
     within(|| {
         let timers = Timers::new();

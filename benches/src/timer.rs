@@ -6,7 +6,7 @@ pub mod peers;
 use std::time::Duration;
 
 use crate::harness::{Contender, Workload};
-use measure::{Order, TIMERS};
+use measure::{Order, TIMERS, Told};
 use peers::{Service, Visit};
 
 /// What to measure of each contender.
@@ -15,7 +15,7 @@ enum Kind {
     InsertCancel,
     Insert,
     Cancel(Order),
-    Fire,
+    Fire(Told),
 }
 
 /// All workloads of the timers.
@@ -26,7 +26,8 @@ pub fn workloads() -> Vec<Workload> {
         workload("insert", TIMERS, Kind::Insert),
         workload("cancel", TIMERS, Kind::Cancel(Order::AsArmed)),
         workload("cancel/random", TIMERS, Kind::Cancel(Order::Random)),
-        workload("fire", TIMERS, Kind::Fire),
+        workload("fire", TIMERS, Kind::Fire(Told::Delay)),
+        workload("fire/at", TIMERS, Kind::Fire(Told::Moment)),
     ]
 }
 
@@ -57,7 +58,10 @@ fn workload(name: &str, step: u64, kind: Kind) -> Workload {
             "one pending timer is cancelled, until all are, in the order they were armed"
         }
         Kind::Cancel(Order::Random) => "one pending timer is cancelled, until all are, in no order",
-        Kind::Fire => "one timer of many with the same deadline, from that until all have run",
+        Kind::Fire(Told::Delay) => {
+            "one timer of many, each armed with the delay until the same deadline, from that until all have run"
+        }
+        Kind::Fire(Told::Moment) => "the same, each armed with the deadline, where a service takes one",
     };
     Workload::new(format!("timer/{name}"), "timer", step, about, collect.contenders)
 }
@@ -67,6 +71,6 @@ fn sample<S: Service>(kind: Kind, timers: u64) -> Duration {
         Kind::InsertCancel => measure::insert_cancel::<S>(timers),
         Kind::Insert => measure::insert::<S>(timers),
         Kind::Cancel(order) => measure::cancel::<S>(timers, order),
-        Kind::Fire => measure::fire::<S>(timers),
+        Kind::Fire(told) => measure::fire::<S>(timers, told),
     }
 }

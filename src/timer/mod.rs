@@ -130,6 +130,32 @@ impl Timer {
         Timer { node: service::once(delay, f, Begin::Started), service: None }.taken_in()
     }
 
+    /// Runs `f` once, at `deadline`, or at once if that has passed. As `after`, for who has the moment rather than how long it is until then: timers with the same deadline run in the order in
+    /// which they were started. Python: `sched.scheduler.enterabs`.
+    ///
+    /// ```
+    /// use raddle::Timer;
+    /// use std::sync::mpsc::channel;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (sender, receiver) = channel();
+    /// let deadline = Instant::now() + Duration::from_millis(2);
+    /// for turn in 1..=3 {
+    ///     let sender = sender.clone();
+    ///     Timer::at(deadline, move || sender.send(turn).unwrap());
+    /// }
+    /// drop(sender);
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// assert!(Instant::now() >= deadline);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no thread to give for the service.
+    pub fn at(deadline: Instant, f: impl FnOnce() + Send + 'static) -> Timer {
+        Timer { node: service::once(Duration::ZERO, f, Begin::Started), service: None }.taken_in_at(deadline)
+    }
+
     /// Runs `f` again and again: first after `period`, and then at whole numbers of periods after that. A run that takes longer, or that others have delayed, makes the
     /// times be left out that have passed meanwhile; the runs never overlap, and keep their phase.
     ///
@@ -147,7 +173,13 @@ impl Timer {
 
     /// Gives a timer to the service that was made as started. If that is shut down, the timer is cancelled.
     fn taken_in(self) -> Timer {
-        let _ = self.service().take_in(self.node);
+        let _ = self.service().start_new(self.node);
+        self
+    }
+
+    /// As `taken_in`, for a timer that has a deadline.
+    fn taken_in_at(self, deadline: Instant) -> Timer {
+        let _ = self.service().start_new_at(self.node, deadline);
         self
     }
 
@@ -227,7 +259,7 @@ impl Timer {
         if let Some(why) = self.service().why_not_wait(self.node, deadline) {
             panic!("Timer::{call}: {why}");
         }
-        header.wait(deadline)
+        self.service().wait(header, deadline)
     }
 }
 
@@ -238,7 +270,11 @@ impl Drop for Timer {
             None => crate::hook::Hook(None),
         };
         // SAFETY: we are the handle, and go.
-        unsafe { Header::let_handle_go(self.node, hook) };
+        unsafe {
+            if !Header::let_handle_go_alone(self.node, hook) {
+                self.service().let_handle_go(self.node);
+            }
+        }
     }
 }
 
@@ -308,6 +344,16 @@ impl Timers {
         Timer { node: service::once(delay, f, Begin::Started), service }.taken_in()
     }
 
+    /// As [`Timer::at`], in this service. If that is shut down, the timer is cancelled.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no thread to give for the service.
+    pub fn at(&self, deadline: Instant, f: impl FnOnce() + Send + 'static) -> Timer {
+        let service = Some(Arc::clone(&self.service));
+        Timer { node: service::once(Duration::ZERO, f, Begin::Started), service }.taken_in_at(deadline)
+    }
+
     /// As [`Timer::every`], in this service. If that is shut down, the timer is cancelled.
     ///
     /// # Panics
@@ -351,7 +397,6 @@ impl UnwindSafe for Timers {}
 impl RefUnwindSafe for Timers {}
 
 impl fmt::Debug for Timers {
-    /// Does not show what is pending, for which it would have to wait for the lock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timers").field("is_shut_down", &self.is_shut_down()).finish_non_exhaustive()
     }

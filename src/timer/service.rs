@@ -11,17 +11,19 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::node::{self, Header, Refused, SERVICE};
+use super::node::{self, HANDLE, Header, SERVICE};
 use super::wheel::{Found, Wheel};
 use crate::deadline::Deadline;
 use crate::error::TimerStartError;
 use crate::event::Event;
 use crate::hook::{Hook, PanicHook};
-use crate::lock::Lock;
+use crate::lock::{Lock, LockGuard};
 use crate::pool::WorkPool;
 use crate::primitives::cell::prefetch_for_write;
+use crate::primitives::parking::ParkResult;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::time::{self, Instant};
+use crate::spin::Spin;
 
 /// So many timers are taken out of the wheel at a time, or those of one tick: few enough that nobody waits long for the lock.
 const BATCH: usize = 64;
@@ -47,8 +49,6 @@ pub(super) struct Service {
     state: Lock<State>,
     /// There is something for the thread to look at.
     changed: Event,
-    /// It is shut down: what is about to run shall not.
-    stopping: Event,
     begin: Instant,
     name: String,
     /// Where the functions run, if not in the service's own thread.
@@ -73,8 +73,18 @@ impl Fire {
         let this = ManuallyDrop::new(self);
         // SAFETY: it is not dropped any more, so the service is moved out once.
         let service = unsafe { core::ptr::read(&this.service) };
-        // SAFETY: the service holds the timer, which was given to us.
-        unsafe { service.perform(this.node) };
+        // SAFETY: the service holds the timer, which was given to us; if we have begun it, its function is ours.
+        unsafe {
+            let is_begun = {
+                let mut state = service.state.lock();
+                !state.is_shut_down && state.wheel.begin(this.node)
+            };
+            if !is_begun {
+                service.cancel_taken(this.node);
+            } else if service.perform(this.node) {
+                drop(service.end(service.state.lock(), this.node, SERVICE));
+            }
+        }
     }
 }
 
@@ -101,15 +111,7 @@ impl Service {
             is_shut_down: false,
             thread: None,
         };
-        Service {
-            state: Lock::new(state),
-            changed: Event::new(),
-            stopping: Event::new(),
-            begin: time::now(),
-            name,
-            pool,
-            panic_hook,
-        }
+        Service { state: Lock::new(state), changed: Event::new(), begin: time::now(), name, pool, panic_hook }
     }
 
     pub(super) fn hook(&self) -> Hook<'_> {
@@ -121,16 +123,20 @@ impl Service {
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
-        self.stopping.is_set()
+        self.state.lock().is_shut_down
     }
 
     /// Nanoseconds since the service began.
     fn now(&self) -> u64 {
-        let elapsed = time::now().saturating_duration_since(self.begin).as_nanos();
-        u64::try_from(elapsed).unwrap_or(u64::MAX)
+        self.nanos_until(time::now())
     }
 
-    /// Starts a timer that was not, or so it seems. One whose delay is too long for the clock never runs.
+    /// Nanoseconds from when the service began until then.
+    fn nanos_until(&self, instant: Instant) -> u64 {
+        node::nanos(instant.saturating_duration_since(self.begin))
+    }
+
+    /// Starts a timer. One whose delay is too long for the clock never runs.
     ///
     /// # Errors
     ///
@@ -140,45 +146,65 @@ impl Service {
     ///
     /// If the operating system has no thread to give, and none was started before. The timer is cancelled then.
     pub(super) fn start(self: &Arc<Self>, node: NonNull<Header>) -> Result<(), TimerStartError> {
+        let now = self.now();
+        let mut state = self.state.lock();
         // SAFETY: the caller's handle holds the timer.
-        unsafe { node.as_ref() }.start().map_err(|refused| match refused {
-            Refused::Started => TimerStartError::Started,
-            Refused::Cancelled => TimerStartError::Cancelled,
-        })?;
-        self.take_in(node)
+        unsafe {
+            if node.as_ref().is_started() {
+                return Err(TimerStartError::Started);
+            }
+            if state.wheel.is_cancelled(node) {
+                return Err(TimerStartError::Cancelled);
+            }
+            node.as_ref().start();
+        }
+        self.take_in(state, node, |delay| now.saturating_add(delay), now)
     }
 
-    /// As `start`, for a timer that was made as started, and given to the service by nobody yet.
-    pub(super) fn take_in(self: &Arc<Self>, node: NonNull<Header>) -> Result<(), TimerStartError> {
+    /// As `start`, for a timer that was made as started, and that nobody else knows.
+    pub(super) fn start_new(self: &Arc<Self>, node: NonNull<Header>) -> Result<(), TimerStartError> {
         let now = self.now();
-        match self.arm(node, |delay| now.saturating_add(delay), now) {
+        self.take_in(self.state.lock(), node, |delay| now.saturating_add(delay), now)
+    }
+
+    /// As `start_new`, with a deadline instead of a delay. One that has passed is due at once, and one that is too far for the clock never.
+    pub(super) fn start_new_at(
+        self: &Arc<Self>,
+        node: NonNull<Header>,
+        deadline: Instant,
+    ) -> Result<(), TimerStartError> {
+        let (deadline, now) = (self.nanos_until(deadline), self.now());
+        self.take_in(self.state.lock(), node, |_| deadline, now)
+    }
+
+    fn take_in(
+        self: &Arc<Self>,
+        state: LockGuard<'_, State>,
+        node: NonNull<Header>,
+        deadline: impl FnOnce(u64) -> u64,
+        now: u64,
+    ) -> Result<(), TimerStartError> {
+        match self.arm(state, node, deadline, now) {
             Ok(true) => Ok(()),
             Ok(false) => Err(TimerStartError::ShutDown),
             Err(error) => panic!("Timer: could not start the thread of the service: {error}"),
         }
     }
 
-    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one, or from its delay; unless it was cancelled. False: the service is shut
-    /// down, and the timer is cancelled.
+    /// Puts a timer into the wheel that the service holds, with a deadline made from its last one, or from its delay. The caller has its function, to run or to drop it. False: the
+    /// service is shut down, and the timer is cancelled.
     fn arm(
         self: &Arc<Self>,
+        mut state: LockGuard<'_, State>,
         node: NonNull<Header>,
         deadline: impl FnOnce(u64) -> u64,
         now: u64,
     ) -> io::Result<bool> {
-        let mut state = self.state.lock();
-        // SAFETY: the service holds the timer; its place is touched with the lock held, which it is.
+        // SAFETY: the service holds the timer; its place is touched with the lock held.
         unsafe {
             if state.is_shut_down {
-                drop(state);
-                self.cancel_taken(node);
+                self.give_up(state, node);
                 return Ok(false);
-            }
-            if node.as_ref().is_claimed() {
-                // Invariant 2 of node.rs: its canceller did not find it in the wheel, or won't, and ends it.
-                drop(state);
-                Header::let_service_go(node);
-                return Ok(true);
             }
             if state.thread.is_none() {
                 match thread::spawn(self.name.clone(), {
@@ -187,8 +213,7 @@ impl Service {
                 }) {
                     Ok(thread) => state.thread = Some(thread),
                     Err(error) => {
-                        drop(state);
-                        self.cancel_taken(node);
+                        self.give_up(state, node);
                         return Err(error);
                     }
                 }
@@ -215,44 +240,139 @@ impl Service {
     ///
     /// The caller's handle holds it.
     pub(super) unsafe fn cancel(&self, node: NonNull<Header>) -> bool {
-        // SAFETY: the caller's promise; and what is ours by taking it out or by claiming it.
+        // SAFETY: the caller's promise; and the function is ours.
         unsafe {
             let mut state = self.state.lock();
-            match state.wheel.cancel(node) {
-                Found::Linked => {
-                    drop(state);
-                    Header::drop_function(node, self.hook());
-                    Header::end_cancelled(node);
-                    return true;
-                }
-                Found::Cancelled => return false,
-                Found::NotLinked => {
-                    // With the lock held: invariant 2 of node.rs.
-                    if !node.as_ref().claim_to_cancel() {
-                        return false;
-                    }
-                }
+            let held = match state.wheel.cancel(node) {
+                Found::Linked => SERVICE,
+                Found::Waiting => 0,
+                Found::Gone => return false,
+            };
+            if !node.as_ref().is_plain() {
+                drop(state);
+                Header::drop_function(node, self.hook());
+                state = self.state.lock();
             }
-            drop(state);
-            Header::drop_function(node, self.hook());
-            Header::end(node, 0);
+            drop(self.end(state, node, held));
         }
         true
     }
 
-    /// Cancels a timer that is not in the wheel (any more), for the service.
+    /// Cancels a timer that was taken out of the wheel as due, for the service.
     ///
     /// # Safety
     ///
-    /// The service holds it, and does not any more.
+    /// The service holds it, and does not any more. The timer was not begun.
     unsafe fn cancel_taken(&self, node: NonNull<Header>) {
+        // SAFETY: the caller's promise; and the function is ours, if nobody else has cancelled it.
+        unsafe {
+            let mut state = self.state.lock();
+            if state.wheel.is_cancelled(node) {
+                drop(self.let_go(state, node, SERVICE));
+            } else {
+                self.give_up(state, node);
+            }
+        }
+    }
+
+    /// Ends a timer without running it (again), and lets go of it for the service.
+    ///
+    /// # Safety
+    ///
+    /// The service holds it, and does not any more. The function is the caller's.
+    unsafe fn give_up(&self, mut state: LockGuard<'_, State>, node: NonNull<Header>) {
         // SAFETY: the caller's promise.
         unsafe {
-            if node.as_ref().claim_to_cancel() {
-                Header::drop_function(node, self.hook());
-                Header::end(node, SERVICE);
-            } else {
-                Header::let_service_go(node);
+            state.wheel.cancel(node);
+            drop(state);
+            Header::drop_function(node, self.hook());
+            drop(self.end(self.state.lock(), node, SERVICE));
+        }
+    }
+
+    /// The timer has ended, and its function is gone: wakes those who wait for that, and lets go of it by the bits `held`. Gives the lock up for a moment, if there is
+    /// somebody to wake, or memory to free.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds it by those bits, and does not any more; or by the handle.
+    unsafe fn end<'a>(
+        &'a self,
+        mut state: LockGuard<'a, State>,
+        node: NonNull<Header>,
+        held: u8,
+    ) -> LockGuard<'a, State> {
+        // SAFETY: we hold it until we let go.
+        unsafe {
+            if node.as_ref().end() {
+                drop(state);
+                node.as_ref().wake();
+                state = self.state.lock();
+            }
+            self.let_go(state, node, held)
+        }
+    }
+
+    /// Lets go of a timer by the bits `held`, and frees it if that was the last.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds it by those bits, and does not any more; or by the handle. If nobody else holds it, its function is gone.
+    unsafe fn let_go<'a>(
+        &'a self,
+        state: LockGuard<'a, State>,
+        node: NonNull<Header>,
+        held: u8,
+    ) -> LockGuard<'a, State> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !node.as_ref().let_go(held) {
+                return state;
+            }
+            drop(state);
+            Header::free(node);
+        }
+        self.state.lock()
+    }
+
+    /// Lets the handle go, while the service holds the timer too, or did just now.
+    ///
+    /// # Safety
+    ///
+    /// Once, by the handle. The timer was started.
+    pub(super) unsafe fn let_handle_go(&self, node: NonNull<Header>) {
+        // SAFETY: the handle holds it; and who lets go as the last but one has ended it.
+        drop(unsafe { self.let_go(self.state.lock(), node, HANDLE) });
+    }
+
+    /// Waits until the timer has ended, or the deadline passes. Says whether it has. For the holder of the handle.
+    ///
+    /// ```text
+    /// loop
+    ///     done?            return
+    ///     look again       for a while
+    ///     mark the word    PARKED, if it is not done
+    ///     park             if it is not done
+    /// ```
+    pub(super) fn wait(&self, timer: &Header, deadline: Deadline) -> bool {
+        let mut deadline = deadline.or_now();
+        let mut spin = Spin::new();
+        loop {
+            if timer.is_done() {
+                return true;
+            }
+            if deadline.is_now() {
+                return false;
+            }
+            if spin.spin() {
+                continue;
+            }
+            let is_pending = {
+                let _state = self.state.lock();
+                timer.mark_parked()
+            };
+            if is_pending && timer.park(deadline) == ParkResult::TimedOut {
+                deadline = Deadline::Now;
             }
         }
     }
@@ -261,15 +381,22 @@ impl Service {
     ///
     /// ```text
     /// loop
-    ///     take out of the wheel what is due     and run the first of it
+    ///     end what has run
+    ///     take out of the wheel what is due     and begin the first of it
     ///     nothing? sleep                        until the next deadline, or something earlier comes
     /// ```
     fn run(self: Arc<Self>) {
         thread::precise_wakeups();
         // What we know to have passed: what the clock says, or what we have waited for.
         let mut passed = 0;
+        // What has run, and is to be ended, for which we need the lock that we take next anyway.
+        let mut ended = None;
         loop {
             let mut state = self.state.lock();
+            if let Some(node) = ended.take() {
+                // SAFETY: we have run it, so the service holds it, and the function is gone.
+                state = unsafe { self.end(state, node, SERVICE) };
+            }
             if state.is_shut_down {
                 return;
             }
@@ -279,14 +406,23 @@ impl Service {
                 let State { wheel, due, .. } = &mut *state;
                 wheel.take_due(passed, BATCH, due);
             }
-            // One at a time: what has not begun can be found by a shutdown.
+            // One at a time: what has not begun can be found by a shutdown, and cancelled.
             if let Some(node) = state.due.pop_front() {
                 if let Some(later) = state.due.get(AHEAD) {
                     prefetch_for_write(|| later.as_ptr().cast());
                 }
-                drop(state);
-                // SAFETY: it was in the wheel, so the service holds it.
-                unsafe { self.fire(node) };
+                // SAFETY: it was in the wheel, so the service holds it; and what we have begun is ours to run.
+                unsafe {
+                    if let Some(pool) = &self.pool {
+                        drop(state);
+                        self.give_to(pool, node);
+                    } else if state.wheel.begin(node) {
+                        drop(state);
+                        ended = self.perform(node).then_some(node);
+                    } else {
+                        drop(self.let_go(state, node, SERVICE));
+                    }
+                }
                 continue;
             }
             if state.wheel.is_moving() {
@@ -314,50 +450,60 @@ impl Service {
         }
     }
 
-    /// Runs a timer that is due, or has a pool do so.
+    /// Has a pool run a timer that is due.
     ///
     /// # Safety
     ///
     /// The service holds it, and has taken it out of the wheel.
-    unsafe fn fire(self: &Arc<Self>, node: NonNull<Header>) {
-        match &self.pool {
-            Some(pool) => {
-                let fire = Fire { service: Arc::clone(self), node };
-                // If the pool is closed, or has no room, it comes back, and is dropped.
-                drop(pool.try_apply_async(move || fire.run()));
-            }
-            // SAFETY: the caller's promise.
-            None => unsafe { self.perform(node) },
-        }
+    unsafe fn give_to(self: &Arc<Self>, pool: &WorkPool, node: NonNull<Header>) {
+        let fire = Fire { service: Arc::clone(self), node };
+        // If the pool is closed, or has no room, it comes back, and is dropped.
+        drop(pool.try_apply_async(move || fire.run()));
     }
 
-    /// Runs the function of a timer, unless it was cancelled. Afterwards it is put back, if it has a period.
+    /// Runs the function of a timer. Afterwards it is put back, if it has a period. True: it has run for the last time, and is to be ended.
     ///
     /// # Safety
     ///
-    /// The service holds it, and has taken it out of the wheel.
-    unsafe fn perform(self: &Arc<Self>, node: NonNull<Header>) {
+    /// The service holds it, and the caller has begun it.
+    unsafe fn perform(self: &Arc<Self>, node: NonNull<Header>) -> bool {
+        let running = Running { node, service: Arc::as_ptr(self) };
+        let outer = thread::set_timer((&raw const running).cast());
+        // SAFETY: the caller's promise.
+        let is_over = unsafe {
+            match Header::run(node, self.hook()) {
+                Some(period) => {
+                    self.run_again(node, period);
+                    false
+                }
+                None if node.as_ref().is_held(HANDLE) => true,
+                None => {
+                    // There is nobody but us, and nobody comes.
+                    Header::free(node);
+                    false
+                }
+            }
+        };
+        thread::set_timer(outer);
+        is_over
+    }
+
+    /// Puts a timer back that has run, unless it was cancelled meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The service holds it, and the caller has begun it.
+    unsafe fn run_again(self: &Arc<Self>, node: NonNull<Header>, period: u64) {
+        let now = self.now();
+        let mut state = self.state.lock();
         // SAFETY: the caller's promise.
         unsafe {
-            if self.stopping.is_set() {
-                return self.cancel_taken(node);
+            if state.wheel.is_cancelled(node) {
+                return self.give_up(state, node);
             }
-            if !node.as_ref().claim() {
-                return Header::let_service_go(node);
-            }
-            let running = Running { node, service: Arc::as_ptr(self) };
-            let outer = thread::set_timer((&raw const running).cast());
-            let period = Header::run(node, self.hook());
-            let is_over = period.is_none() || !node.as_ref().release();
-            if is_over && period.is_some() {
-                Header::drop_function(node, self.hook());
-            }
-            thread::set_timer(outer);
-            let (Some(period), false) = (period, is_over) else { return Header::end(node, SERVICE) };
-            let now = self.now();
-            // The thread is there, or the service is shut down: there is nothing to fail. (With a pool too: the thread has brought us here.)
-            let _ = self.arm(node, |last| next_deadline(last, period, now), now);
         }
+        // The thread is there, or the service is shut down: there is nothing to fail. (With a pool too: the thread has brought us here.)
+        let _ = self.arm(state, node, |last| next_deadline(last, period, now), now);
     }
 
     /// What keeps the calling thread from waiting for this timer.
@@ -381,7 +527,6 @@ impl Service {
 
     /// Cancels what is pending, and lets the thread end.
     pub(super) fn shut_down(&self) {
-        self.stopping.set();
         let pending = {
             let mut state = self.state.lock();
             state.is_shut_down = true;
@@ -391,7 +536,7 @@ impl Service {
         };
         self.changed.set();
         for node in pending {
-            // SAFETY: it was in the wheel, or about to be run, so the service holds it.
+            // SAFETY: it was in the wheel, or due, so the service holds it; and nobody begins it any more.
             unsafe { self.cancel_taken(node) };
         }
     }

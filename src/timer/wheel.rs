@@ -35,7 +35,7 @@
 use core::ptr::{self, NonNull};
 use std::collections::VecDeque;
 
-use super::node::Header;
+use super::node::{BEGUN, CANCELLED, DUE, FRESH, Header};
 use crate::primitives::cell::prefetch_for_write;
 
 /// Nanoseconds in a tick, as a power of two.
@@ -63,21 +63,15 @@ pub(super) struct Place {
     pub(super) deadline: u64,
 }
 
-/// The slot of a timer that is not in the wheel. (A timer has this number apart from its place, where it would take eight bytes.)
-pub(super) const NOWHERE: u16 = u16::MAX;
-
-/// The slot of a timer that was taken out of the wheel to be cancelled. It never comes back.
-pub(super) const CANCELLED: u16 = u16::MAX - 1;
-
 /// Where a timer was found that is to be cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Found {
-    /// In the wheel; now it is out, for good.
+    /// In the wheel, and it is out now.
     Linked,
-    /// Not in the wheel: it is about to run, or runs, or has ended.
-    NotLinked,
-    /// Somebody else has taken it out to cancel it.
-    Cancelled,
+    /// Not in the wheel, and not begun. Whoever has it there finds it cancelled.
+    Waiting,
+    /// It was begun or cancelled before.
+    Gone,
 }
 
 impl Place {
@@ -197,7 +191,7 @@ impl Wheel {
         }
     }
 
-    /// Takes a timer out to cancel it, if it is in.
+    /// Takes the function of a timer, so that it doesn't run (any more). It is the caller's to drop, but for one that is `Gone`.
     ///
     /// # Safety
     ///
@@ -205,15 +199,43 @@ impl Wheel {
     pub(super) unsafe fn cancel(&mut self, node: NonNull<Header>) -> Found {
         // SAFETY: the timers in a slot are valid, and all places are ours.
         unsafe {
-            match *Wheel::slot(node) {
-                NOWHERE => return Found::NotLinked,
-                CANCELLED => return Found::Cancelled,
-                _ => {}
-            }
-            self.unlink(node);
+            let found = match *Wheel::slot(node) {
+                BEGUN | CANCELLED => Found::Gone,
+                FRESH | DUE => Found::Waiting,
+                _ => {
+                    self.unlink(node);
+                    Found::Linked
+                }
+            };
             *Wheel::slot(node) = CANCELLED;
+            found
         }
-        Found::Linked
+    }
+
+    /// Takes the function of a timer that is due, to run it. False: it was cancelled meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The timer is valid, and was taken out of this wheel as due.
+    pub(super) unsafe fn begin(&mut self, node: NonNull<Header>) -> bool {
+        // SAFETY: the caller's promise, and all places are ours.
+        unsafe {
+            let is_due = *Wheel::slot(node) == DUE;
+            if is_due {
+                *Wheel::slot(node) = BEGUN;
+            }
+            is_due
+        }
+    }
+
+    /// Whether somebody has cancelled it.
+    ///
+    /// # Safety
+    ///
+    /// The timer is valid, and in no other wheel.
+    pub(super) unsafe fn is_cancelled(&mut self, node: NonNull<Header>) -> bool {
+        // SAFETY: the caller's promise, and all places are ours.
+        unsafe { *Wheel::slot(node) == CANCELLED }
     }
 
     /// Takes a timer out of its slot.
@@ -285,7 +307,7 @@ impl Wheel {
                 // Mostly nobody has touched it since it was started, on another processor.
                 prefetch_for_write(|| next.cast());
                 if deadline <= now && tick(deadline) <= self.base {
-                    *Wheel::slot(node) = NOWHERE;
+                    *Wheel::slot(node) = DUE;
                     self.found.push((deadline, node));
                 } else {
                     self.link(node);
@@ -363,7 +385,7 @@ impl Wheel {
                 // SAFETY: the timers of a slot are valid, and all places are ours.
                 unsafe {
                     next = Wheel::place(node).next;
-                    *Wheel::slot(node) = NOWHERE;
+                    *Wheel::slot(node) = DUE;
                 }
                 all.push(node);
             }

@@ -71,7 +71,7 @@ impl Both {
         let node = self.timers[number];
         // SAFETY: it is freed when we are dropped; all places are ours.
         unsafe {
-            assert_eq!(*Wheel::slot(node), NOWHERE);
+            assert!(matches!(*Wheel::slot(node), FRESH | DUE));
             let deadline = Wheel::place(node).deadline;
             self.wheel.insert(node, now);
             self.turns += 1;
@@ -85,12 +85,11 @@ impl Both {
         let place = self.model.iter().position(|entry| entry.number == number);
         // SAFETY: as in `put`.
         let removed = unsafe {
+            let before = *Wheel::slot(self.timers[number]);
             let found = self.wheel.cancel(self.timers[number]);
-            if found == Found::Linked {
-                assert_eq!(self.wheel.cancel(self.timers[number]), Found::Cancelled);
-                // Here they come back.
-                *Wheel::slot(self.timers[number]) = NOWHERE;
-            }
+            assert_eq!(self.wheel.cancel(self.timers[number]), Found::Gone);
+            // Here they come back.
+            *Wheel::slot(self.timers[number]) = if found == Found::Linked { FRESH } else { before };
             found == Found::Linked
         };
         let is_found = self.wheel.found.iter().any(|(_, node)| *node == self.timers[number]);
@@ -119,7 +118,7 @@ impl Both {
         for node in due {
             let number = self.timers.iter().position(|timer| *timer == node).expect("a timer of ours");
             // SAFETY: as in `put`.
-            assert_eq!(unsafe { *Wheel::slot(node) }, NOWHERE);
+            assert_eq!(unsafe { *Wheel::slot(node) }, DUE);
             let place = self.model.iter().position(|entry| entry.number == number);
             taken.push(self.model.remove(place.expect("nothing is taken twice, or after it was removed")));
         }
@@ -196,7 +195,10 @@ impl Drop for Both {
     fn drop(&mut self) {
         for node in &self.timers {
             // SAFETY: we hold it, once.
-            unsafe { Header::let_handle_go(*node, Hook(None)) };
+            unsafe {
+                Header::drop_function(*node, Hook(None));
+                Header::free(*node);
+            }
         }
     }
 }

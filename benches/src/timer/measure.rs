@@ -132,7 +132,16 @@ fn batches<S: Service>(
     took.mul_f64(TIMERS as f64 / length as f64)
 }
 
-/// Timers with one deadline: from that until the last function has run. So the way in which a service is late
+/// How timers are told when to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// By a delay, so that their deadlines are some nanoseconds apart: the clock is read for each.
+    Delay,
+    /// By a moment, where the service takes one: then it is the same for all.
+    Moment,
+}
+
+/// Timers with one deadline, nearly: from that until the last function has run. So the way in which a service is late
 /// is in it, too: tokio's deadlines are whole milliseconds, for one.
 ///
 /// All are armed before the deadline. Where that takes longer than planned, they run, and all is done again
@@ -141,12 +150,12 @@ fn batches<S: Service>(
 /// What a timer is told differs: raddle's knows afterwards that it has run, and no timer runs whose `cancel`
 /// has returned true. A future of "tokio" or "async-io" only has its waker woken; its owner would have to
 /// poll it again.
-pub fn fire<S: Service>(timers: u64) -> Duration {
+pub fn fire<S: Service>(timers: u64, told: Told) -> Duration {
     at_most(TIMERS.min(S::MOST), timers, |timers| {
         let service = open::<S>();
         let mut ahead = FIRE_AHEAD;
         loop {
-            match fire_all(&service, timers, ahead) {
+            match fire_all(&service, timers, told, ahead) {
                 Some(took) => return took,
                 None => ahead *= 2,
             }
@@ -155,7 +164,7 @@ pub fn fire<S: Service>(timers: u64) -> Duration {
 }
 
 /// `None`: the deadline came before all were armed.
-fn fire_all<S: Service>(service: &S, timers: u64, ahead: Duration) -> Option<Duration> {
+fn fire_all<S: Service>(service: &S, timers: u64, told: Told, ahead: Duration) -> Option<Duration> {
     // Leaked, so that a function has a plain reference.
     let countdown: &'static Countdown = Box::leak(Box::new(Countdown::new(timers)));
     let job = S::job(|| countdown.count());
@@ -163,7 +172,10 @@ fn fire_all<S: Service>(service: &S, timers: u64, ahead: Duration) -> Option<Dur
     let deadline = Instant::now() + ahead;
     service.within(|| {
         for _ in 0..timers {
-            pending.push(service.arm(deadline.saturating_duration_since(Instant::now()), &job));
+            pending.push(match told {
+                Told::Delay => service.arm(deadline.saturating_duration_since(Instant::now()), &job),
+                Told::Moment => service.arm_at(deadline, &job),
+            });
         }
         service.settle();
     });

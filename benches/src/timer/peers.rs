@@ -53,6 +53,12 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// Called `within`.
     fn arm<F: Action>(&self, delay: Duration, job: &Self::Job<F>) -> Self::Pending;
 
+    /// As `arm`, for a moment: where a service takes one. Called `within`.
+    #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &Self::Job<F>) -> Self::Pending {
+        self.arm(deadline.saturating_duration_since(Instant::now()), job)
+    }
+
     fn cancel(pending: Self::Pending);
 
     /// Where timers can be armed.
@@ -104,6 +110,11 @@ impl Service for Global {
     }
 
     #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &F) -> Timer {
+        Timer::at(deadline, *job)
+    }
+
+    #[inline]
     fn cancel(pending: Timer) {
         pending.cancel();
     }
@@ -129,6 +140,11 @@ impl Service for Own {
     #[inline]
     fn arm<F: Action>(&self, delay: Duration, job: &F) -> Timer {
         self.0.after(delay, *job)
+    }
+
+    #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &F) -> Timer {
+        self.0.at(deadline, *job)
     }
 
     #[inline]
@@ -158,6 +174,11 @@ impl Service for InPool {
     #[inline]
     fn arm<F: Action>(&self, delay: Duration, job: &F) -> Timer {
         self.0.after(delay, *job)
+    }
+
+    #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &F) -> Timer {
+        self.0.at(deadline, *job)
     }
 
     #[inline]
@@ -230,6 +251,13 @@ impl Service for Tokio {
     }
 
     #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &Call<F>) -> Self::Pending {
+        let mut sleep = Box::pin(tokio::time::sleep_until(deadline.into()));
+        job.poll(sleep.as_mut());
+        sleep
+    }
+
+    #[inline]
     fn cancel(pending: Self::Pending) {
         drop(pending);
     }
@@ -260,6 +288,15 @@ impl Service for TokioTask {
     #[inline]
     fn arm<F: Action>(&self, delay: Duration, job: &F) -> Self::Pending {
         let (sleep, f) = (tokio::time::sleep(delay), *job);
+        self.0.spawn(async move {
+            sleep.await;
+            f();
+        })
+    }
+
+    #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &F) -> Self::Pending {
+        let (sleep, f) = (tokio::time::sleep_until(deadline.into()), *job);
         self.0.spawn(async move {
             sleep.await;
             f();
@@ -303,6 +340,13 @@ impl Service for AsyncIo {
     #[inline]
     fn arm<F: Action>(&self, delay: Duration, job: &Call<F>) -> async_io::Timer {
         let mut timer = async_io::Timer::after(delay);
+        job.poll(Pin::new(&mut timer));
+        timer
+    }
+
+    #[inline]
+    fn arm_at<F: Action>(&self, deadline: Instant, job: &Call<F>) -> async_io::Timer {
+        let mut timer = async_io::Timer::at(deadline);
         job.poll(Pin::new(&mut timer));
         timer
     }
