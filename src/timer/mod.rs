@@ -130,8 +130,8 @@ impl Timer {
         Timer { node: service::once(delay, f, Begin::Started), service: None }.taken_in()
     }
 
-    /// Runs `f` once, at `deadline`, or at once if that has passed. As `after`, for who has the moment rather than how long it is until then: timers with the same deadline run in the order in
-    /// which they were started. Python: `sched.scheduler.enterabs`.
+    /// Runs `f` once, at `deadline`, or at once if that has passed. As `after`, for who has the moment rather than how long it is until then: timers with the same deadline run as a rule in the
+    /// order in which they were started (see [when it runs](Timer#when-it-runs)). Python: `sched.scheduler.enterabs`.
     ///
     /// ```
     /// use raddle::Timer;

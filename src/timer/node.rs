@@ -22,7 +22,7 @@
 //! a slot     in the wheel
 //! DUE        taken out of the wheel to be run, and not begun
 //! BEGUN      its function was taken to be run: it runs, or has run
-//! CANCELLED  its function was taken to be dropped; or it runs for the last time
+//! CANCELLED  its function was taken to be dropped; or it runs, or has run, for the last time
 //! ```
 //!
 //! # Transitions
@@ -225,25 +225,25 @@ impl Header {
         (&raw const self.word).addr()
     }
 
-    /// With the lock held: what the word is then.
-    fn change(&self, gained: u8, lost: u8) -> u8 {
+    /// With the lock held: what the word is then. If that lets the timer go, then it may be gone when this returns: so it has no reference to all of it.
+    fn change(word: &AtomicU8, gained: u8, lost: u8) -> u8 {
         // Relaxed: who wrote it last had the lock before us.
-        let word = (self.word.load(Ordering::Relaxed) | gained) & !lost;
+        let next = (word.load(Ordering::Relaxed) | gained) & !lost;
         // Release: pairs with the Acquire in `is_done` and in `is_held`, for those who look without the lock.
-        self.word.store(word, Ordering::Release);
-        word
+        word.store(next, Ordering::Release);
+        next
     }
 
     /// With the lock held: gives the timer to the service. Once.
     pub(super) fn start(&self) {
-        self.change(STARTED | SERVICE, 0);
+        Header::change(&self.word, STARTED | SERVICE, 0);
     }
 
     /// With the lock held: there is somebody to be woken at the end. False: it has ended.
     pub(super) fn mark_parked(&self) -> bool {
         let is_pending = !self.is_done();
         if is_pending {
-            self.change(PARKED, 0);
+            Header::change(&self.word, PARKED, 0);
         }
         is_pending
     }
@@ -251,13 +251,21 @@ impl Header {
     /// With the lock held: it has ended, and its function is gone. True: who waits for that is to be woken.
     pub(super) fn end(&self) -> bool {
         self.life.begin_ref().end();
-        self.change(DONE, 0) & PARKED != 0
+        Header::change(&self.word, DONE, 0) & PARKED != 0
     }
 
-    /// With the lock held: lets go of the timer by the bit `held`. True: nobody holds it any more, and it is to be freed.
-    pub(super) fn let_go(&self, held: u8) -> bool {
-        self.life.begin_ref().end();
-        self.change(0, held) & (HANDLE | SERVICE) == 0
+    /// With the lock held: lets go of the timer by the bits `held`. True: nobody holds it any more, and it is to be freed. Else it may be gone.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds it by those bits, and does not any more; or by the handle, if there are none.
+    pub(super) unsafe fn let_go(node: NonNull<Header>, held: u8) -> bool {
+        // SAFETY: the caller holds it, until the word is written; from then on nothing but the reference to the word is there, and that isn't used.
+        let word = unsafe {
+            node.as_ref().life.begin_ref().end();
+            &node.as_ref().word
+        };
+        Header::change(word, 0, held) & (HANDLE | SERVICE) == 0
     }
 
     /// Whether it is held by that bit. What once was let go is not taken again, but for the service's hold of a timer that was not started.
@@ -296,7 +304,7 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// By who has cancelled it before it was begun, or has run it for the last time and it has a period. Once.
+    /// By who has cancelled it before it was begun, or has run it for the last time and it has a period; or by the handle as it goes, if it was never started. Once.
     pub(super) unsafe fn drop_function(node: NonNull<Header>, hook: Hook<'_>) {
         // SAFETY: the caller's promise.
         unsafe { (node.as_ref().act)(node, Act::Drop, hook) };

@@ -326,7 +326,7 @@ impl Service {
     ) -> LockGuard<'a, State> {
         // SAFETY: the caller's promise.
         unsafe {
-            if !node.as_ref().let_go(held) {
+            if !Header::let_go(node, held) {
                 return state;
             }
             drop(state);

@@ -14,10 +14,12 @@ pub const MODELS: &[Model] = &[
     bounded("timer_fires_again_later", 3, 135_000, fires_again_later),
     bounded("timer_cancel", 5, 62_700, cancel),
     bounded("timer_cancel_plain", 5, 63_100, cancel_plain),
+    bounded("timer_cancel_behind_another", 3, 14_000, cancel_behind_another),
     bounded("timer_cancel_and_drop", 5, 53_000, cancel_and_drop),
     bounded("timer_dropped_handle", 4, 30_900, dropped_handle),
     bounded("timer_join_timeout", 3, 21_300, join_timeout),
     bounded("timer_shutdown", 3, 9_000, shutdown),
+    bounded("timer_shutdown_behind_another", 3, 20_600, shutdown_behind_another),
     bounded("timer_every_cancel", 4, 20_900, every_cancel),
     bounded("timer_service_dropped_by_its_timer", 4, 21_900, service_dropped_by_its_timer),
     bounded("timer_shutdown_and_insert", 3, 38_400, shutdown_and_insert),
@@ -97,6 +99,25 @@ fn cancel_plain() {
     drop(timers);
 }
 
+/// Two are due together, and the second is cancelled while it waits for its turn, or before or after that.
+fn cancel_behind_another() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    let first = timers.after(Duration::ZERO, || ());
+    let thing = tally.thing(1);
+    let second = timers.after(Duration::ZERO, {
+        let ran = Arc::clone(&ran);
+        move || ran.with_mut(|ran| *ran += thing.number())
+    });
+    let is_cancelled = second.cancel();
+    second.join();
+    ran.with(|ran| assert_eq!(*ran == 1, !is_cancelled));
+    drop((first, second));
+    drop(timers);
+    tally.check();
+}
+
 /// The handle goes right after: who is last frees the timer.
 fn cancel_and_drop() {
     let tally = Tally::default();
@@ -144,6 +165,24 @@ fn shutdown() {
     tally.check();
     assert!(timers.after(Duration::ZERO, || unreachable!()).is_finished());
     assert_eq!(timers.timer(Duration::ZERO, || unreachable!()).start(), Err(TimerStartError::ShutDown));
+    drop(timers);
+}
+
+/// Two are due together, and the service is shut down while the second waits for its turn, or before or after that.
+fn shutdown_behind_another() {
+    let tally = Tally::default();
+    let ran = Arc::new(Data::new(0));
+    let timers = Timers::new();
+    drop(timers.after(Duration::ZERO, || ()));
+    let thing = tally.thing(1);
+    let second = timers.after(Duration::ZERO, {
+        let ran = Arc::clone(&ran);
+        move || ran.with_mut(|ran| *ran += thing.number())
+    });
+    timers.shutdown();
+    second.join();
+    tally.check();
+    ran.with(|ran| assert!(*ran <= 1));
     drop(timers);
 }
 
