@@ -1083,6 +1083,28 @@ fn map_returns_the_results_in_order() {
 }
 
 #[test]
+fn results_of_map_stand_where_the_items_were_if_that_wastes_no_memory() {
+    within(|| {
+        let pool = WorkPool::new(2);
+        let items: Vec<u64> = (0..1000).collect();
+        let place = items.as_ptr().addr();
+        let results = pool.map(items, |n| n as i64 - 1);
+        assert!(results.iter().copied().eq(-1..999));
+        assert_eq!(results.as_ptr().addr(), place);
+
+        let mut items = Vec::with_capacity(10_000);
+        items.extend(0..10_u64);
+        let results = pool.map(items, |n| n + 1);
+        assert!(results.iter().copied().eq(1..11));
+        assert!(results.capacity() < 100, "there is room for {} results", results.capacity());
+
+        // As large, but not as aligned.
+        let results = pool.map(0..10_u64, u64::to_ne_bytes);
+        assert!(results.into_iter().map(u64::from_ne_bytes).eq(0..10));
+    });
+}
+
+#[test]
 fn map_calls_the_function_at_the_same_time_if_workers_are_free() {
     within(|| {
         let pool = WorkPool::new(3);

@@ -335,7 +335,18 @@ fn nothing_at_all_is_mapped_and_counted_too() {
 
 #[test]
 fn map_drops_each_item_and_each_result_once_wherever_it_panics() {
-    within(|| {
+    map_drops_each_once(|_, result| result);
+}
+
+/// The results get the memory of the items, since they have their layout.
+#[test]
+fn map_drops_each_item_and_each_result_once_where_they_share_memory() {
+    map_drops_each_once(|n, result| (n, result));
+}
+
+/// `finish` is told an item's number, and makes its result.
+fn map_drops_each_once<R: Send + 'static>(finish: fn(usize, Item) -> R) {
+    within(move || {
         const LEN: usize = 12;
         for workers in [1, 3] {
             let pool = WorkPool::builder().workers(workers).panic_hook(drop).build().unwrap();
@@ -350,7 +361,7 @@ fn map_drops_each_item_and_each_result_once_wherever_it_panics() {
                                     if n == at || n == other {
                                         resume_unwind(Box::new(results.make()));
                                     }
-                                    results.make()
+                                    finish(n, results.make())
                                 })
                             };
                             let result =

@@ -6,7 +6,8 @@
 //!
 //! The caller's data is borrowed. It is touched in a chunk only, and the call returns when each chunk is done.
 
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::alloc::Layout;
+use core::mem::ManuallyDrop;
 use core::panic::AssertUnwindSafe;
 use core::ptr::{self, NonNull};
 use std::panic::{catch_unwind, resume_unwind};
@@ -40,8 +41,8 @@ struct Bulk<T, R, F> {
     f: *const F,
     /// The items: each chunk's belong to the one who has taken it.
     items: *mut T,
-    /// Where the results go, likewise.
-    results: *mut MaybeUninit<R>,
+    /// Where the results go, likewise. Perhaps to where the items were.
+    results: *mut R,
     /// Chunk by chunk: whether its results are there. Under the model, what shows a race for the chunk's data.
     is_complete: Box<[TrackedCell<bool>]>,
     failure: Lock<Failure>,
@@ -115,7 +116,7 @@ impl<T: Send, R: Send, F: Fn(T) -> R + Sync> Bulk<T, R, F> {
         let begin = chunk * self.chunk_len;
         let len = self.chunk_len.min(self.len - begin);
         // SAFETY: the chunk lies within the items, and within the results.
-        let (items, results) = unsafe { (self.items.add(begin), self.results.add(begin).cast::<R>()) };
+        let (items, results) = unsafe { (self.items.add(begin), self.results.add(begin)) };
         let run = || {
             let mut rest = Rest { next: items, len };
             if action == Action::Cancel {
@@ -153,7 +154,7 @@ impl<T: Send, R: Send, F: Fn(T) -> R + Sync> Bulk<T, R, F> {
 /// [`Closed`] if the pool is closed and the caller is none of its workers.
 pub(super) fn map<T, R, F>(
     pool: &Arc<Shared>,
-    items: Vec<T>,
+    mut items: Vec<T>,
     chunk_len: Option<usize>,
     f: &F,
 ) -> Result<Vec<R>, Closed>
@@ -172,14 +173,15 @@ where
     let chunk_len = chunk_len.max(len.div_ceil(Latch::MOST)).clamp(1, len);
     let chunks = len.div_ceil(chunk_len);
 
-    let mut results: Vec<MaybeUninit<R>> = Vec::with_capacity(len);
-    // SAFETY: they may be uninitialised, and there is room for them.
-    unsafe { results.set_len(len) };
+    // This may panic, if there can't be so much: so it comes while the items are still in their vector.
+    let fresh = (!has_room_for::<T, R>(&items)).then(|| Vec::with_capacity(len));
     // The chunks take the items out; the vector only gives its memory back.
-    let mut items = ManuallyDrop::new(items);
     let items_ptr = items.as_mut_ptr();
-    // SAFETY: a vector of the same memory, without items.
-    let _memory = unsafe { Vec::from_raw_parts(items_ptr, 0, items.capacity()) };
+    // SAFETY: each item is taken out by its chunk, or dropped with it.
+    unsafe { items.set_len(0) };
+    // Nor are there results, as far as the vector knows, before all are.
+    // SAFETY: there is room for them, and no item any more.
+    let mut results = fresh.unwrap_or_else(|| unsafe { memory_of(&mut items) });
 
     let has_worker = pool.with_own_worker(|worker| worker.is_some());
     let bulk = Arc::new(Bulk {
@@ -233,9 +235,11 @@ where
         // SAFETY: all chunks are done, and the latch has ordered them before us.
         if (payload.is_some() || is_cancelled) && unsafe { *is_complete.get() } {
             let begin = chunk * chunk_len;
-            let made = &mut results[begin..len.min(begin + chunk_len)];
-            // SAFETY: a complete chunk has all its results.
-            pool.hook().guard(|| unsafe { ptr::from_mut(made).cast_init().drop_in_place() });
+            let len = chunk_len.min(len - begin);
+            // SAFETY: a complete chunk has all its results, and nobody else knows of them.
+            pool.hook().guard(|| unsafe {
+                ptr::slice_from_raw_parts_mut(results.as_mut_ptr().add(begin), len).drop_in_place();
+            });
         }
     }
     match (refused, payload) {
@@ -243,23 +247,30 @@ where
         (None, Some(payload)) => resume_unwind(payload),
         (None, None) if is_cancelled => panic!("WorkPool::map: a chunk was cancelled"),
         (None, None) => {
-            let mut results = ManuallyDrop::new(results);
-            // SAFETY: each chunk is complete, so all results are there; the memory goes from one vector to the other, whose items have the
-            // same layout.
-            Ok(unsafe { Vec::from_raw_parts(results.as_mut_ptr().cast(), len, results.capacity()) })
+            // SAFETY: each chunk is complete, so all results are there.
+            unsafe { results.set_len(len) };
+            Ok(results)
         }
     }
 }
 
+/// Whether the results may stand where the items are: if they have the same layout, and the memory is not much more than they need.
+///
+/// An item is taken out before its result is made, and a chunk goes through them in one direction: so at each moment there are results, one place, and items, in this order.
+fn has_room_for<T, R>(items: &Vec<T>) -> bool {
+    Layout::new::<T>() == Layout::new::<R>() && items.capacity() / 2 <= items.len()
+}
+
+/// The memory of a vector, which gives it up.
+///
+/// # Safety
+///
+/// There is nothing in it, and `T` and `R` have the same size and alignment.
+unsafe fn memory_of<T, R>(items: &mut Vec<T>) -> Vec<R> {
+    let mut items = ManuallyDrop::new(core::mem::take(items));
+    // SAFETY: by the caller's promise, it is what a vector of `R` would have asked for.
+    unsafe { Vec::from_raw_parts(items.as_mut_ptr().cast(), 0, items.capacity()) }
+}
+
 /// The pool did not take the job.
 pub(super) struct Closed;
-
-trait CastInit<R> {
-    fn cast_init(self) -> *mut [R];
-}
-
-impl<R> CastInit<R> for *mut [MaybeUninit<R>] {
-    fn cast_init(self) -> *mut [R] {
-        ptr::slice_from_raw_parts_mut(self.cast::<R>(), self.len())
-    }
-}

@@ -344,6 +344,9 @@ impl WorkPool {
     /// The items are split into chunks, four for each worker. (All of them are collected first: see [`imap`](Self::imap) for an input
     /// without end.)
     ///
+    /// Where results have the size and alignment of items they are written over them: to map a vector takes no memory for the results then. (But for one with room for more
+    /// than twice its items, whose memory is given back.)
+    ///
     /// # Panics
     ///
     /// With what the first call that panicked did so with, when all chunks are done: a panic ends its own chunk only. Or if the pool is closed and

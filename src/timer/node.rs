@@ -84,6 +84,17 @@ enum Act {
     Free,
 }
 
+/// What is left to do for a timer that has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ended {
+    /// To wake those who wait for that, and then to let it go.
+    Awaited,
+    /// To free it: nobody holds it any more.
+    Unheld,
+    /// Nothing. It may be gone.
+    Held,
+}
+
 /// What every timer begins with.
 #[repr(C)]
 pub(super) struct Header {
@@ -248,10 +259,27 @@ impl Header {
         is_pending
     }
 
-    /// With the lock held: it has ended, and its function is gone. True: who waits for that is to be woken.
-    pub(super) fn end(&self) -> bool {
-        self.life.begin_ref().end();
-        Header::change(&self.word, DONE, 0) & PARKED != 0
+    /// With the lock held: it has ended, and its function is gone. Lets go of it by the bits `held` in the same step, unless there is somebody to be woken before.
+    ///
+    /// # Safety
+    ///
+    /// As for `let_go`.
+    #[inline]
+    pub(super) unsafe fn end(node: NonNull<Header>, held: u8) -> Ended {
+        // SAFETY: as in `let_go`.
+        let word = unsafe {
+            node.as_ref().life.begin_ref().end();
+            &node.as_ref().word
+        };
+        // Relaxed: who wrote it last had the lock before us.
+        if word.load(Ordering::Relaxed) & PARKED != 0 {
+            Header::change(word, DONE, 0);
+            Ended::Awaited
+        } else if Header::change(word, DONE, held) & (HANDLE | SERVICE) == 0 {
+            Ended::Unheld
+        } else {
+            Ended::Held
+        }
     }
 
     /// With the lock held: lets go of the timer by the bits `held`. True: nobody holds it any more, and it is to be freed. Else it may be gone.

@@ -4,15 +4,16 @@
 //! thread is awake that is zero, so nobody wakes it; it looks into the wheel, with the lock held, before it sleeps. No wake-up is lost: a timer that came before that look
 //! is seen in it; one that came later saw `wakes_at`, and sets the event on which the thread waits, or is about to.
 
+use core::cell::Cell;
 use core::mem::ManuallyDrop;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::node::{self, HANDLE, Header, SERVICE};
-use super::wheel::{Found, Wheel};
+use super::node::{self, Ended, HANDLE, Header, SERVICE};
+use super::wheel::{Due, Found, Wheel};
 use crate::deadline::Deadline;
 use crate::error::TimerStartError;
 use crate::event::Event;
@@ -38,7 +39,7 @@ const NEVER: u64 = u64::MAX;
 struct State {
     wheel: Wheel,
     /// Taken out of the wheel to be run, and not begun.
-    due: VecDeque<NonNull<Header>>,
+    due: VecDeque<Due>,
     /// The deadline that the thread sleeps for; zero while it is awake or isn't there, the greatest number while it sleeps for nothing.
     wakes_at: u64,
     is_shut_down: bool,
@@ -81,8 +82,14 @@ impl Fire {
             };
             if !is_begun {
                 service.cancel_taken(this.node);
-            } else if service.perform(this.node) {
-                drop(service.end(service.state.lock(), this.node, SERVICE));
+            } else {
+                let running = Running::new(&service);
+                let outer = thread::set_timer((&raw const running).cast());
+                let is_over = service.perform(this.node, &running);
+                thread::set_timer(outer);
+                if is_over {
+                    drop(service.end(service.state.lock(), this.node, SERVICE));
+                }
             }
         }
     }
@@ -95,10 +102,17 @@ impl Drop for Fire {
     }
 }
 
-/// What a thread is at that runs a function: on its stack.
+/// What a thread is at that runs functions: on its stack.
 struct Running {
-    node: NonNull<Header>,
+    /// Null: it is between them.
+    node: Cell<*mut Header>,
     service: *const Service,
+}
+
+impl Running {
+    fn new(service: &Arc<Service>) -> Running {
+        Running { node: Cell::new(ptr::null_mut()), service: Arc::as_ptr(service) }
+    }
 }
 
 impl Service {
@@ -248,12 +262,7 @@ impl Service {
                 Found::Waiting => 0,
                 Found::Gone => return false,
             };
-            if !node.as_ref().is_plain() {
-                drop(state);
-                Header::drop_function(node, self.hook());
-                state = self.state.lock();
-            }
-            drop(self.end(state, node, held));
+            self.drop_and_end(state, node, held);
         }
         true
     }
@@ -280,13 +289,29 @@ impl Service {
     /// # Safety
     ///
     /// The service holds it, and does not any more. The function is the caller's.
-    unsafe fn give_up(&self, mut state: LockGuard<'_, State>, node: NonNull<Header>) {
+    unsafe fn give_up<'a>(&'a self, mut state: LockGuard<'a, State>, node: NonNull<Header>) {
         // SAFETY: the caller's promise.
         unsafe {
             state.wheel.cancel(node);
-            drop(state);
-            Header::drop_function(node, self.hook());
-            drop(self.end(self.state.lock(), node, SERVICE));
+            self.drop_and_end(state, node, SERVICE);
+        }
+    }
+
+    /// Drops the function of a timer that was cancelled, and ends it.
+    ///
+    /// # Safety
+    ///
+    /// As for `end`, and the function is the caller's.
+    unsafe fn drop_and_end<'a>(&'a self, mut state: LockGuard<'a, State>, node: NonNull<Header>, held: u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !node.as_ref().is_plain() {
+                // Not with the lock held: it is the user's code.
+                drop(state);
+                Header::drop_function(node, self.hook());
+                state = self.state.lock();
+            }
+            drop(self.end(state, node, held));
         }
     }
 
@@ -296,20 +321,24 @@ impl Service {
     /// # Safety
     ///
     /// The caller holds it by those bits, and does not any more; or by the handle.
+    #[inline]
     unsafe fn end<'a>(
         &'a self,
-        mut state: LockGuard<'a, State>,
+        state: LockGuard<'a, State>,
         node: NonNull<Header>,
         held: u8,
     ) -> LockGuard<'a, State> {
-        // SAFETY: we hold it until we let go.
+        // SAFETY: the caller's promise; and who is awaited is not let go of yet.
         unsafe {
-            if node.as_ref().end() {
-                drop(state);
-                node.as_ref().wake();
-                state = self.state.lock();
+            match Header::end(node, held) {
+                Ended::Held => state,
+                Ended::Unheld => self.free(state, node),
+                Ended::Awaited => {
+                    drop(state);
+                    node.as_ref().wake();
+                    self.let_go(self.state.lock(), node, held)
+                }
             }
-            self.let_go(state, node, held)
         }
     }
 
@@ -325,13 +354,18 @@ impl Service {
         held: u8,
     ) -> LockGuard<'a, State> {
         // SAFETY: the caller's promise.
-        unsafe {
-            if !Header::let_go(node, held) {
-                return state;
-            }
-            drop(state);
-            Header::free(node);
-        }
+        unsafe { if Header::let_go(node, held) { self.free(state, node) } else { state } }
+    }
+
+    /// Frees a timer, and gives the lock up while it does.
+    ///
+    /// # Safety
+    ///
+    /// Nobody holds it, and its function is gone.
+    unsafe fn free<'a>(&'a self, state: LockGuard<'a, State>, node: NonNull<Header>) -> LockGuard<'a, State> {
+        drop(state);
+        // SAFETY: the caller's promise.
+        unsafe { Header::free(node) };
         self.state.lock()
     }
 
@@ -387,6 +421,8 @@ impl Service {
     /// ```
     fn run(self: Arc<Self>) {
         thread::precise_wakeups();
+        let running = Running::new(&self);
+        let outer = thread::set_timer((&raw const running).cast());
         // What we know to have passed: what the clock says, or what we have waited for.
         let mut passed = 0;
         // What has run, and is to be ended, for which we need the lock that we take next anyway.
@@ -398,7 +434,7 @@ impl Service {
                 state = unsafe { self.end(state, node, SERVICE) };
             }
             if state.is_shut_down {
-                return;
+                break;
             }
             state.wakes_at = 0;
             if state.due.is_empty() {
@@ -407,9 +443,9 @@ impl Service {
                 wheel.take_due(passed, BATCH, due);
             }
             // One at a time: what has not begun can be found by a shutdown, and cancelled.
-            if let Some(node) = state.due.pop_front() {
+            if let Some(Due { node, .. }) = state.due.pop_front() {
                 if let Some(later) = state.due.get(AHEAD) {
-                    prefetch_for_write(|| later.as_ptr().cast());
+                    prefetch_for_write(|| later.node.as_ptr().cast());
                 }
                 // SAFETY: it was in the wheel, so the service holds it; and what we have begun is ours to run.
                 unsafe {
@@ -418,7 +454,7 @@ impl Service {
                         self.give_to(pool, node);
                     } else if state.wheel.begin(node) {
                         drop(state);
-                        ended = self.perform(node).then_some(node);
+                        ended = self.perform(node, &running).then_some(node);
                     } else {
                         drop(self.let_go(state, node, SERVICE));
                     }
@@ -436,6 +472,8 @@ impl Service {
             }
             self.changed.clear();
         }
+        // Destructors of the thread's own data may come to us.
+        thread::set_timer(outer);
     }
 
     /// Waits for a change, until the deadline if there is one. False: it has passed.
@@ -461,17 +499,16 @@ impl Service {
         drop(pool.try_apply_async(move || fire.run()));
     }
 
-    /// Runs the function of a timer. Afterwards it is put back, if it has a period. True: it has run for the last time, and is to be ended.
+    /// Runs the function of a timer, and says so in `running`, which this thread has set. Afterwards it is put back, if it has a period. True: it has run for the last time, and is to be ended.
     ///
     /// # Safety
     ///
     /// The service holds it, and the caller has begun it.
-    unsafe fn perform(self: &Arc<Self>, node: NonNull<Header>) -> bool {
-        let running = Running { node, service: Arc::as_ptr(self) };
-        let outer = thread::set_timer((&raw const running).cast());
+    unsafe fn perform(self: &Arc<Self>, node: NonNull<Header>, running: &Running) -> bool {
+        running.node.set(node.as_ptr());
         // SAFETY: the caller's promise.
-        let is_over = unsafe {
-            match Header::run(node, self.hook()) {
+        unsafe {
+            let is_over = match Header::run(node, self.hook()) {
                 Some(period) => {
                     self.run_again(node, period);
                     false
@@ -482,10 +519,10 @@ impl Service {
                     Header::free(node);
                     false
                 }
-            }
-        };
-        thread::set_timer(outer);
-        is_over
+            };
+            running.node.set(ptr::null_mut());
+            is_over
+        }
     }
 
     /// Puts a timer back that has run, unless it was cancelled meanwhile.
@@ -509,9 +546,9 @@ impl Service {
     /// What keeps the calling thread from waiting for this timer.
     pub(super) fn why_not_wait(&self, node: NonNull<Header>, deadline: Deadline) -> Option<&'static str> {
         let running: *const Running = thread::timer().cast();
-        // SAFETY: it is null, or was set in `perform`, which stands below us on this stack, and there it stays until it is set back.
+        // SAFETY: it is null, or was set in `run`, here or of `Fire`, which stands below us on this stack, and there it stays until it is set back.
         let running = unsafe { running.as_ref()? };
-        if running.node == node {
+        if running.node.get() == node.as_ptr() {
             Some("called by the timer's own function, which would wait for itself")
         } else if core::ptr::eq(running.service, self)
             && self.pool.is_none()
@@ -531,7 +568,7 @@ impl Service {
             let mut state = self.state.lock();
             state.is_shut_down = true;
             let mut pending = state.wheel.take_all();
-            pending.extend(state.due.drain(..));
+            pending.extend(state.due.drain(..).map(|due| due.node));
             pending
         };
         self.changed.set();

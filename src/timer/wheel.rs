@@ -32,6 +32,7 @@
 //! portions, between which others get at the wheel. While it goes on (`moving` names the slot) nothing is taken out, and nothing new comes into that slot, since `base` has
 //! its digit. What is due in the tick `base` itself would be moved to its slot, to be taken out of there next: it is set aside at once (`found`).
 
+use core::mem;
 use core::ptr::{self, NonNull};
 use std::collections::VecDeque;
 
@@ -45,8 +46,12 @@ const DIGIT_BITS: u32 = 6;
 const LEVELS: usize = 8;
 const SLOTS: usize = 1 << DIGIT_BITS;
 
-/// So many timers are moved from a slot to lower ones before others get at the wheel: that takes some 20 µs.
+/// So many timers are moved from a slot to lower ones, or are found twice as many, before others get at the wheel: that takes some 20 µs.
 const PORTION: usize = if cfg!(test) { 3 } else { 1024 };
+
+/// So many timers are dealt out into buckets to be sorted.
+const MANY: usize = if cfg!(test) { 20 } else { 256 };
+const BUCKETS: usize = 256;
 
 const _: () = assert!(TICK_SHIFT + LEVELS as u32 * DIGIT_BITS == u64::BITS);
 
@@ -61,6 +66,14 @@ pub(super) struct Place {
     next: *mut Header,
     /// In nanoseconds since the service began. (Before the timer is started: its delay.)
     pub(super) deadline: u64,
+}
+
+/// A timer that is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// A copy of the timer's.
+    deadline: u64,
+    pub(super) node: NonNull<Header>,
 }
 
 /// Where a timer was found that is to be cancelled.
@@ -85,9 +98,30 @@ struct Slot {
     first: *mut Header,
     last: *mut Header,
     earliest: u64,
+    /// So many timers are in it. (Or were, when it began to be moved.)
+    count: usize,
 }
 
-const EMPTY: Slot = Slot { first: ptr::null_mut(), last: ptr::null_mut(), earliest: u64::MAX };
+const EMPTY: Slot = Slot { first: ptr::null_mut(), last: ptr::null_mut(), earliest: u64::MAX, count: 0 };
+
+/// What is left of a slot's list: both null, or both not.
+struct Rest {
+    first: *mut Header,
+    last: *mut Header,
+}
+
+impl Rest {
+    /// Leaves out a timer at one of the ends; these are the ends then, if it was not the only one.
+    fn leave_out(&mut self, node: NonNull<Header>, first: *mut Header, last: *mut Header) {
+        let was_last = self.first == self.last;
+        debug_assert!(node.as_ptr() == self.first || node.as_ptr() == self.last);
+        *self = if was_last {
+            Rest { first: ptr::null_mut(), last: ptr::null_mut() }
+        } else {
+            Rest { first, last }
+        };
+    }
+}
 
 /// Pending timers, which the wheel does not own. For each method that takes one: it is valid, and its place is this wheel's alone.
 #[derive(Debug)]
@@ -100,8 +134,10 @@ pub(super) struct Wheel {
     moving: Option<usize>,
     /// When that began.
     moving_since: u64,
-    /// Timers of the tick `base` that are due, with their deadlines: out of their slots, to be put in order when all have been found.
-    found: Vec<(u64, NonNull<Header>)>,
+    /// Timers of the tick `base` that are due: out of their slots, to be put in order when all have been found.
+    found: Vec<Due>,
+    /// As many again, found from the end of the list: the last one is first.
+    found_behind: Vec<Due>,
     len: usize,
 }
 
@@ -117,6 +153,7 @@ impl Wheel {
             moving: None,
             moving_since: 0,
             found: Vec::new(),
+            found_behind: Vec::new(),
             len: 0,
         }
     }
@@ -182,6 +219,7 @@ impl Wheel {
             place.next = ptr::null_mut();
             place.prev = slot.last;
             slot.earliest = slot.earliest.min(place.deadline);
+            slot.count += 1;
             match NonNull::new(slot.last) {
                 Some(last) => Wheel::place(last).next = node.as_ptr(),
                 None => slot.first = node.as_ptr(),
@@ -249,6 +287,7 @@ impl Wheel {
             let index = usize::from(*Wheel::slot(node));
             let Place { prev, next, .. } = *Wheel::place(node);
             let slot = &mut self.slots[index];
+            slot.count -= 1;
             match NonNull::new(prev) {
                 Some(prev) => Wheel::place(prev).next = next,
                 None => slot.first = next,
@@ -280,41 +319,79 @@ impl Wheel {
     /// Moves timers from the slot `moving` to where they belong now; so many at most.
     fn move_down(&mut self, most: usize) {
         let Some(index) = self.moving else { return };
+        let Slot { first, last, .. } = self.slots[index];
         // By the same clock for all: of two with the same deadline, either both are found, or none.
         // SAFETY: the timers of a slot are valid, and those that are gone through are taken out of it below.
-        let rest = unsafe { self.find_or_link(self.slots[index].first, self.moving_since, most) };
-        self.slots[index].first = rest;
-        match NonNull::new(rest) {
+        let rest = unsafe { self.find_or_link(Rest { first, last }, self.moving_since, most) };
+        if rest.first.is_null() {
+            self.vacate(index);
+        } else {
+            let slot = &mut self.slots[index];
+            (slot.first, slot.last) = (rest.first, rest.last);
             // SAFETY: as above, and all places are ours.
-            Some(first) => unsafe { Wheel::place(first).prev = ptr::null_mut() },
-            None => self.vacate(index),
+            unsafe {
+                Wheel::place(NonNull::new_unchecked(rest.first)).prev = ptr::null_mut();
+                Wheel::place(NonNull::new_unchecked(rest.last)).next = ptr::null_mut();
+            }
         }
     }
 
-    /// Goes through the timers from `next` on, so many at most: those of the tick `base` that are due are found, the others are put where they belong. Returns the first
-    /// of those that are left.
+    /// Goes through the timers of a list, in so many steps at most: those of the tick `base` that are due are found, the others are put where they belong. Returns what is left.
+    ///
+    /// To go through a list is to wait for the memory at each step: mostly nobody has touched a timer since it was started, on another processor. So as long as those at the
+    /// end are due too it is gone through from both ends, and two are waited for at a time.
     ///
     /// # Safety
     ///
-    /// It is null, or the first of a list of valid timers; and those that it goes through leave the slot in which they were.
-    unsafe fn find_or_link(&mut self, mut next: *mut Header, now: u64, most: usize) -> *mut Header {
+    /// It is a list of valid timers; and those that it goes through leave the slot in which they were.
+    unsafe fn find_or_link(&mut self, mut rest: Rest, now: u64, most: usize) -> Rest {
+        let base = self.base;
+        let is_due = |deadline: u64| deadline <= now && tick(deadline) <= base;
+        let mut from_both_ends = true;
         for _ in 0..most {
-            let Some(node) = NonNull::new(next) else { break };
             // SAFETY: the caller's promise, and all places are ours.
             unsafe {
-                let &mut Place { next: after, deadline, .. } = Wheel::place(node);
-                next = after;
-                // Mostly nobody has touched it since it was started, on another processor.
+                let Some(node) = NonNull::new(rest.first) else { break };
+                let &mut Place { next, deadline, .. } = Wheel::place(node);
                 prefetch_for_write(|| next.cast());
-                if deadline <= now && tick(deadline) <= self.base {
+                rest.leave_out(node, next, rest.last);
+                if is_due(deadline) {
                     *Wheel::slot(node) = DUE;
-                    self.found.push((deadline, node));
+                    self.found.push(Due { deadline, node });
                 } else {
                     self.link(node);
                 }
+
+                if !from_both_ends {
+                    continue;
+                }
+                let Some(node) = NonNull::new(rest.last) else { break };
+                let &mut Place { prev, deadline, .. } = Wheel::place(node);
+                // What isn't due has to wait for its turn: they are put elsewhere in their order.
+                from_both_ends = is_due(deadline);
+                if from_both_ends {
+                    prefetch_for_write(|| prev.cast());
+                    rest.leave_out(node, rest.first, prev);
+                    *Wheel::slot(node) = DUE;
+                    self.found_behind.push(Due { deadline, node });
+                }
             }
         }
-        next
+        rest
+    }
+
+    /// Makes room for all that may be found in a slot: to make more as they are found is to copy them, and to touch new memory each time.
+    fn make_room(&mut self, slot: usize) {
+        let count = self.slots[slot].count;
+        self.found.reserve(count);
+        self.found_behind.reserve(count / 2);
+    }
+
+    /// Puts those that were found from the end behind the others. Gives the room back that was not needed: few may have been due.
+    fn join_found(&mut self) {
+        self.found.extend(self.found_behind.drain(..).rev());
+        self.found_behind.shrink_to(PORTION);
+        self.found.shrink_to(PORTION);
     }
 
     /// The slot with the next timer of all.
@@ -333,12 +410,13 @@ impl Wheel {
 
     /// Takes timers out that are due at `now`, in the order of their deadlines: those of a tick together, and no further tick when there are `most`. Or none yet, if it
     /// [is moving](Self::is_moving) then.
-    pub(super) fn take_due(&mut self, now: u64, most: usize, due: &mut VecDeque<NonNull<Header>>) {
+    pub(super) fn take_due(&mut self, now: u64, most: usize, due: &mut VecDeque<Due>) {
         while due.len() < most {
             self.move_down(PORTION);
             if self.is_moving() {
                 return;
             }
+            self.join_found();
             if !self.found.is_empty() {
                 self.take_tick(now, due);
                 continue;
@@ -355,29 +433,40 @@ impl Wheel {
                 // What is due is taken from a tick only: so that they come in their order, all others go to lower levels first.
                 self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
                 self.moving = Some(index);
+                self.make_room(index);
                 self.moving_since = now;
             }
         }
     }
 
     /// Takes out what is due of the timers of the tick `base`, and leaves the others.
-    fn take_tick(&mut self, now: u64, due: &mut VecDeque<NonNull<Header>>) {
+    fn take_tick(&mut self, now: u64, due: &mut VecDeque<Due>) {
         let index = (self.base & (SLOTS as u64 - 1)) as usize;
-        let first = self.slots[index].first;
+        self.make_room(index);
+        let Slot { first, last, .. } = self.slots[index];
         self.vacate(index);
         // SAFETY: the timers of a slot are valid, and these have left it.
-        unsafe { self.find_or_link(first, now, usize::MAX) };
+        unsafe { self.find_or_link(Rest { first, last }, now, usize::MAX) };
+        self.join_found();
         // By copies of the deadlines: the timers themselves are all over the memory. With the same deadline, those that were found in the slot that was moved came first.
-        self.found.sort_by_key(|(deadline, _)| *deadline);
+        put_in_order(&mut self.found);
         self.len -= self.found.len();
-        due.extend(self.found.drain(..).map(|(_, node)| node));
+        if due.is_empty() {
+            // All that was found is what is due: there is no need to copy it.
+            let memory = mem::replace(due, VecDeque::from(mem::take(&mut self.found)));
+            self.found = Vec::from(memory);
+        } else {
+            due.extend(self.found.drain(..));
+        }
+        // The memory of a busy tick is not kept, once it was run.
         self.found.shrink_to(PORTION);
     }
 
     /// Takes all out.
     pub(super) fn take_all(&mut self) -> Vec<NonNull<Header>> {
         let mut all = Vec::with_capacity(self.len);
-        all.extend(self.found.drain(..).map(|(_, node)| node));
+        self.join_found();
+        all.extend(self.found.drain(..).map(|due| due.node));
         while let Some(index) = self.moving.or_else(|| self.first_slot()) {
             let mut next = self.slots[index].first;
             self.vacate(index);
@@ -393,6 +482,53 @@ impl Wheel {
         self.len = 0;
         all
     }
+}
+
+/// Sorts by deadlines. Those that are equal stay in their order.
+///
+/// Many timers in one tick are mostly those of one moment, but for some nanoseconds: many of few deadlines. So they are dealt out into buckets first, a nanosecond each, or more where
+/// the deadlines are further apart; then a bucket has nothing left to sort, or little.
+fn put_in_order(found: &mut Vec<Due>) {
+    let by_deadline = |due: &Due| due.deadline;
+    if found.is_sorted_by_key(by_deadline) {
+        return;
+    }
+    if found.len() < MANY {
+        found.sort_by_key(by_deadline);
+        return;
+    }
+    let first = found.iter().map(by_deadline).min().unwrap_or(0);
+    // How far they are behind the first, on average. (If the sum is too much for the number, the buckets are of a wrong width, no more.)
+    let behind =
+        found.iter().fold(0_u64, |sum, due| sum.wrapping_add(due.deadline - first)) / found.len() as u64;
+    // So wide that the average is in the first quarter of the buckets: few deadlines are so far away that they are in the last one, with all that are further.
+    let width = (behind / (BUCKETS as u64 / 4)).checked_ilog2().map_or(0, |log| log + 1);
+    let bucket = |due: &Due| ((due.deadline - first) >> width).min(BUCKETS as u64 - 1) as usize;
+
+    let mut ends = [0; BUCKETS];
+    for due in &*found {
+        ends[bucket(due)] += 1;
+    }
+    let mut before = 0;
+    for end in &mut ends {
+        (before, *end) = (before + *end, before);
+    }
+    // Each bucket's end is where it begins, until something is put there.
+    let mut dealt = found.clone();
+    for due in &*found {
+        let end = &mut ends[bucket(due)];
+        dealt[*end] = *due;
+        *end += 1;
+    }
+    let mut begin = 0;
+    for end in ends {
+        let part = &mut dealt[begin..end];
+        if !part.is_sorted_by_key(by_deadline) {
+            part.sort_by_key(by_deadline);
+        }
+        begin = end;
+    }
+    *found = dealt;
 }
 
 #[cfg(all(test, not(feature = "loom")))]

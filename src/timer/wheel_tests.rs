@@ -92,7 +92,12 @@ impl Both {
             *Wheel::slot(self.timers[number]) = if found == Found::Linked { FRESH } else { before };
             found == Found::Linked
         };
-        let is_found = self.wheel.found.iter().any(|(_, node)| *node == self.timers[number]);
+        let is_found = self
+            .wheel
+            .found
+            .iter()
+            .chain(&self.wheel.found_behind)
+            .any(|due| due.node == self.timers[number]);
         assert_eq!(removed, place.is_some() && !is_found, "timer {number}");
         if let Some(place) = place.filter(|_| removed) {
             self.model.remove(place);
@@ -115,7 +120,7 @@ impl Both {
             self.wheel.take_due(now, most, &mut due);
         }
         let mut taken = Vec::new();
-        for node in due {
+        for Due { node, .. } in due {
             let number = self.timers.iter().position(|timer| *timer == node).expect("a timer of ours");
             // SAFETY: as in `put`.
             assert_eq!(unsafe { *Wheel::slot(node) }, DUE);
@@ -160,6 +165,7 @@ impl Both {
             assert_eq!(slot.first.is_null(), slot.last.is_null());
             let mut before = ptr::null_mut();
             let mut next = slot.first;
+            let seen_before = seen;
             while let Some(node) = NonNull::new(next) {
                 // SAFETY: as in `put`.
                 let (place, of_slot) = unsafe { (Wheel::place(node), *Wheel::slot(node)) };
@@ -174,8 +180,11 @@ impl Both {
                 seen += 1;
             }
             assert_eq!(slot.last, before);
+            let count = seen - seen_before;
+            assert!(slot.count == count || self.wheel.moving == Some(index) && slot.count > count);
         }
-        assert_eq!(seen + self.wheel.found.len(), self.model.len());
+        let found = self.wheel.found.len() + self.wheel.found_behind.len();
+        assert_eq!(seen + found, self.model.len());
     }
 
     /// Goes from deadline to deadline until nothing is left, as the service does. Returns the order, and how often there was nothing to do.
@@ -566,24 +575,24 @@ fn what_is_in_a_slot_that_is_being_moved_can_be_taken_out_and_others_put_in() {
         let mut both = Both::new();
         // All in one slot of a high level, and some before and behind it.
         let begin = 5 << (TICK_SHIFT + 3 * DIGIT_BITS);
-        // Every fourth in the first tick: these are found, and not moved.
+        // Every fourth in the first tick, the first and the last of all among them: these are found, and not moved.
         let most = |number| if number % 4 == 0 { TICK } else { 1 << 28 };
         let numbers: Vec<usize> =
-            (0..60).map(|number| both.insert(begin + random.below(most(number)))).collect();
+            (0..61).map(|number| both.insert(begin + random.below(most(number)))).collect();
         both.insert(3 * begin);
         let now = begin + (1 << 28);
         let mut due = VecDeque::new();
         both.wheel.take_due(now, 1, &mut due);
         assert!(both.wheel.is_moving() && due.is_empty(), "a portion is three");
-        assert_eq!(both.wheel.found.len(), 1);
+        assert_eq!((both.wheel.found.len(), both.wheel.found_behind.len()), (1, 1));
         if seed % 5 == 0 {
-            assert_eq!(both.wheel.take_all().len(), 61);
+            assert_eq!(both.wheel.take_all().len(), 62);
             assert_eq!((both.wheel.len(), both.wheel.is_moving()), (0, false));
             both.model.clear();
             continue;
         }
         for _ in 0..10 {
-            both.remove(numbers[random.below(60) as usize]);
+            both.remove(numbers[random.below(61) as usize]);
             both.insert_at(now + random.below(1 << 30), now);
             both.insert_at(begin + random.below(1 << 28), now);
             both.check_slots();
@@ -616,5 +625,68 @@ fn the_clock_may_go_on_while_a_slot_is_moved() {
     while both.wheel.len() > 0 {
         both.wheel.take_due(begin + 20, 100, &mut due);
     }
-    assert_eq!(due, both.timers);
+    assert!(due.iter().map(|due| due.node).eq(both.timers.iter().copied()));
+}
+
+/// What was found becomes what is due, and the memory of what was due is used again, but not kept for ever.
+#[test]
+fn the_memory_of_a_busy_tick_is_given_back() {
+    let mut both = Both::new();
+    let mut due = VecDeque::new();
+    for (tick, timers) in [(1, 1000), (2, 2), (3, 2), (4, 0)] {
+        for _ in 0..timers {
+            both.insert(tick * TICK);
+        }
+        while both.wheel.next_deadline().is_some_and(|next| next <= tick * TICK) {
+            both.wheel.take_due(tick * TICK, 1, &mut due);
+        }
+        assert_eq!(due.len(), timers);
+        due.clear();
+        both.model.clear();
+        // A portion is three.
+        assert!(both.wheel.found.capacity() <= if tick == 2 { 1000 } else { 4 });
+    }
+    assert!(due.capacity() <= 4, "it was exchanged twice since");
+}
+
+/// Room is made for all in a slot, of whom few may be due.
+#[test]
+fn the_room_that_nobody_has_needed_is_given_back() {
+    let mut both = Both::new();
+    let begin = 5 << (TICK_SHIFT + 3 * DIGIT_BITS);
+    for n in 0..1000 {
+        both.insert(begin + n * 1000 * TICK);
+    }
+    let mut due = VecDeque::new();
+    while due.is_empty() {
+        both.wheel.take_due(begin, 1, &mut due);
+    }
+    assert!(both.wheel.found.capacity() <= 4 && due.capacity() <= 4);
+}
+
+#[test]
+fn what_is_due_is_put_in_order_as_by_a_stable_sort() {
+    let mut random = Random::new(5);
+    let node = |n: usize| NonNull::without_provenance(core::num::NonZero::new(n + 1).unwrap());
+    for round in 0..if cfg!(miri) { 20 } else { 2000 } {
+        let len = random.below(if round % 10 == 0 { 5000 } else { 100 }) as usize;
+        let low = random.next() >> random.below(64);
+        let bits = random.below(20) as u32;
+        let mut found: Vec<Due> = (0..len)
+            .map(|n| {
+                // Some are further away than the others, and a few in any other tick.
+                let far = match random.below(50) {
+                    0 => random.next() >> random.below(64),
+                    1..5 => random.below(TICK),
+                    _ => random.below(1 << bits),
+                };
+                Due { deadline: low.saturating_add(far), node: node(n) }
+            })
+            .collect();
+        let mut sorted = found.clone();
+        sorted.sort_by_key(|due| due.deadline);
+        put_in_order(&mut found);
+        let key = |due: &Due| (due.deadline, due.node);
+        assert!(found.iter().map(key).eq(sorted.iter().map(key)), "{len} from {low}, {bits} bits");
+    }
 }
