@@ -7,8 +7,16 @@ use std::path::Path;
 use raddle_benches::harness::BASE;
 use raddle_benches::instructions::{PATHS, count, record, recorded_rustc, target, valgrind};
 
-/// What the counts may differ by without anything having changed: the long run is no exact multiple of the short one.
+/// What a count may differ by without anything having changed: the long run is no exact multiple of the short one.
 const SLACK: f64 = 0.5;
+
+/// The same as a part of the count. Which value goes to the stack, in a function with more of them than there are registers, depends on the names of the symbols, and these on the
+/// folder of the checkout: the same commit took 65 instructions in three folders and 66 in five. Shorter paths took as many in each.
+const SLACK_PART: f64 = 0.02;
+
+fn slack(recorded: f64) -> f64 {
+    SLACK.max(SLACK_PART * recorded)
+}
 
 #[test]
 fn no_path_takes_more_instructions_than_recorded() {
@@ -31,10 +39,10 @@ fn no_path_takes_more_instructions_than_recorded() {
         let counted = count(lone, path, BASE).unwrap();
         match record.get(path) {
             None => wrong.push(format!("{path} has no record; it takes {counted:.1}")),
-            Some(recorded) if counted > recorded + SLACK => {
+            Some(recorded) if counted > recorded + slack(*recorded) => {
                 wrong.push(format!("{path} takes {counted:.1} instructions, and {recorded:.1} are recorded"));
             }
-            Some(recorded) if counted < recorded - SLACK => {
+            Some(recorded) if counted < recorded - slack(*recorded) => {
                 println!("{path} takes {counted:.1} instructions only; {recorded:.1} are recorded");
             }
             Some(_) => {}
