@@ -8,7 +8,7 @@
 //! most show nothing new.
 
 use crate::primitives::Offer;
-use crate::primitives::thread::{self, Luck, Staying};
+use crate::primitives::thread::{self, Luck, Sections, Staying};
 use crate::primitives::time::Instant;
 
 /// Of a thread's steps, the first that keep the processor, as a rule: so many pauses in each.
@@ -17,14 +17,20 @@ const BUSY: &[u32] = &[2, 4, 8];
 /// The steps after those, each of which offers the processor to others.
 const YIELDS: u32 = 7;
 
-/// The steps of a thread that finds a lock held. The first is for a section that is about to end. The second keeps out of the way for the time of many sections, some
+/// So many looks, a pause before each, show a thread that finds a lock held how long it is held each time: if it still is at the last of them, for long.
+pub(crate) const FIRST_LOOKS: u32 = 2;
+
+/// The steps of that thread after those, where sections are short. The first is for one that is about to end. The second keeps out of the way for the time of many sections, some
 /// two microseconds: whoever takes the lock again and again does so with the cache line to itself. Then looks follow at even distances, so that one of them finds the
 /// lock free between two sections.
 const ASIDE: &[u32] = &{
     let mut steps = [8; 34];
-    [steps[0], steps[1]] = [4, 128];
+    [steps[0], steps[1]] = [2, 128];
     steps
 };
+
+/// The same where they are long: next to those the way of the cache line is short, so this finds the end of each.
+const CLOSE: &[u32] = &[1; 300];
 
 /// After those it offers the processor only twice, in case the holder needs it: one that has given it away looks again a time slice later, at worst.
 const YIELDS_ASIDE: u32 = 2;
@@ -43,9 +49,9 @@ impl Spin {
         Spin { step: 0, busy: BUSY, yields: YIELDS }
     }
 
-    /// For the word of a lock, which its holders write again and again: each look takes the cache line from them.
-    pub(crate) const fn aside() -> Spin {
-        Spin { step: 0, busy: ASIDE, yields: YIELDS_ASIDE }
+    /// For the word of a lock, which its holders write again and again: each look takes the cache line from them. After the first looks.
+    pub(crate) fn at_lock(sections: &Sections) -> Spin {
+        Spin { step: 0, busy: if sections.are_long() { CLOSE } else { ASIDE }, yields: YIELDS_ASIDE }
     }
 
     /// For one of more threads than there are processors, all of which have to run before it may go on.
@@ -295,5 +301,18 @@ impl Snooze {
             }
             None => thread::yield_now(),
         }
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_a_lock_the_looks_are_close_where_sections_are_long() {
+        let sections = Sections::new();
+        assert_eq!(Spin::at_lock(&sections).busy, ASIDE);
+        (0..100).for_each(|_| sections.have_seen(true));
+        assert_eq!(Spin::at_lock(&sections).busy, CLOSE);
     }
 }

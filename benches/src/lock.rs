@@ -17,6 +17,9 @@ const OUTSIDE: u64 = 100;
 /// So many steps of work within a section, if waits are looked at: enough that there are some.
 const INSIDE: u64 = 100;
 
+/// So many steps of work within a section, if it is a long one.
+const LONG: u64 = 1000;
+
 /// Of the threads whose waits are looked at.
 const WATCHED: usize = 4;
 
@@ -60,16 +63,24 @@ pub fn workloads() -> Vec<Workload> {
         "one lock and unlock; nobody else is there",
         all!(new, P => lone::<P>),
     )];
-    for (name, threads, outside) in
-        [("2/short", 2, 0), ("2/work", 2, OUTSIDE), ("8", 8, OUTSIDE), ("32", 32, OUTSIDE)]
-    {
-        let beside = if outside == 0 { "nothing" } else { "some work" };
+    for (name, threads, inside, outside) in [
+        ("2/short", 2, 0, 0),
+        ("2/work", 2, 0, OUTSIDE),
+        ("4/long", WATCHED, LONG, LONG),
+        ("8", 8, 0, OUTSIDE),
+        ("32", 32, 0, OUTSIDE),
+    ] {
+        let beside = match (inside, outside) {
+            (0, 0) => "nothing else to do",
+            (0, _) => "some work outside of it",
+            _ => "a microsecond of work within and one outside",
+        };
         workloads.push(Workload::new(
             format!("lock/{name}"),
             "section",
             1,
-            format!("one lock, counting and unlock by one of {threads} threads; {beside} outside of it"),
-            all!(new, P => move |sections| contended::<P>(threads, outside, sections)),
+            format!("one lock, counting and unlock by one of {threads} threads; {beside}"),
+            all!(new, P => move |sections| contended::<P>(threads, inside, outside, sections)),
         ));
     }
     let mut fairness = Workload::new(
@@ -111,11 +122,17 @@ pub fn lone<M: Mutex>(pairs: u64) -> Duration {
 
 /// So many sections in all. Whoever comes takes the next, so that all threads are there until the end.
 #[must_use]
-pub fn contended<M: Mutex>(threads: usize, outside: u64, sections: u64) -> Duration {
+pub fn contended<M: Mutex>(threads: usize, inside: u64, outside: u64, sections: u64) -> Duration {
     let lock = CachePadded::new(M::new(0));
     let (took, shares) = together(0..threads, |_| {
         let mut share = 0;
-        while lock.with(|count| next(count, sections)) {
+        let section = |count: &mut u64| {
+            if inside > 0 {
+                work(inside);
+            }
+            next(count, sections)
+        };
+        while lock.with(section) {
             share += 1;
             work(outside);
         }

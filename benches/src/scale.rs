@@ -31,7 +31,7 @@ pub fn workloads() -> Vec<Workload> {
             contenders!(
                 new,
                 [lock::peers::Raddle, lock::peers::Std, lock::peers::ParkingLot],
-                P => move |sections| lock::contended::<P>(threads, 0, sections)
+                P => move |sections| lock::contended::<P>(threads, 0, 0, sections)
             ),
         ));
     }

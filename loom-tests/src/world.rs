@@ -28,6 +28,9 @@ pub fn some_time() -> Duration {
 /// While what this returns lives, the threads of the model spin, or poll, up to so many steps before they park. They don't else.
 pub use raddle::primitives::thread::spinning;
 
+/// Lets the other threads go on until they have to wait, or yield too.
+pub use loom::thread::yield_now;
+
 /// While what this returns lives, locks are biased after one calm release. They never are else.
 pub use raddle::primitives::fence::biased;
 

@@ -44,6 +44,12 @@
 //! unlock keeps LOCKED set and hands the lock to the first starving waiter in the queue. A newcomer can't barge
 //! past that.
 //!
+//! # How a waiter stays awake
+//!
+//! Two ways of spinning, each of them the worse one where the other belongs. Where sections are short, who finds the lock held looks seldom, and keeps away for the time of many
+//! of them: whoever holds it has the cache line to itself meanwhile. Where they are long, it looks all the time, so that the lock is not free for long before somebody has it. Which of the
+//! two they are is what those learn who find it held ([`Sections`], in a byte that would be padding): a short section is over by the time of the second look, a long one is not.
+//!
 //! # The bias: release by a plain store
 //!
 //! A release by compare-and-swap costs as much as the acquisition: half of what an uncontended lock costs. A plain store would do, but
@@ -106,8 +112,9 @@ use crate::primitives::atomic::{AtomicU8, AtomicU16, Ordering, Overwrite as _};
 use crate::primitives::const_fn;
 use crate::primitives::fence;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked, WakeHint};
+use crate::primitives::thread::{self, Sections};
 use crate::primitives::time::{Instant, Patience};
-use crate::spin::{Snooze, Spin};
+use crate::spin::{self, Snooze, Spin};
 
 const UNLOCKED: u8 = 0;
 const LOCKED: u8 = 0b001;
@@ -205,6 +212,7 @@ pub(crate) const fn wake_token(others: bool) -> UnparkToken {
 pub struct RawLock {
     /// Comes first: waiters are found by its address, which is the lock's ([`key_at`](RawLock::key_at)).
     state: AtomicU8,
+    sections: Sections,
     bias: AtomicU16,
 }
 
@@ -214,6 +222,7 @@ impl RawLock {
         pub const fn new() -> RawLock {
             RawLock {
                 state: AtomicU8::new(UNLOCKED),
+                sections: Sections::new(),
                 bias: AtomicU16::new(LAST_CALM - fence::CALM_AT_FIRST + 1),
             }
         }
@@ -463,6 +472,7 @@ impl RawLock {
     /// for others in the queue.
     ///
     /// ```text
+    /// look a few times      to know how to spin
     /// loop
     ///     free?             take it
     ///     nobody parked?    spin a little
@@ -472,11 +482,14 @@ impl RawLock {
     #[cold]
     fn lock_slow(&self, deadline: Deadline, mut take: u8) -> bool {
         let deadline = deadline.or_now();
-        let mut spin = Spin::aside();
         let mut patience = None;
         let mut marks = PARKED;
         // Relaxed: only a guess, the CAS below decides.
         let mut state = self.state.load(Ordering::Relaxed);
+        if !deadline.is_now() {
+            state = self.look_first(state);
+        }
+        let mut spin = Spin::at_lock(&self.sections);
         loop {
             if !is_locked(state) {
                 if has_waiters(take) {
@@ -553,6 +566,21 @@ impl RawLock {
             // Relaxed: only a guess, the CAS above decides.
             state = self.state.load(Ordering::Relaxed);
         }
+    }
+
+    /// The first looks: they tell all waiters whether sections are long, unless somebody is parked in this one. Returns the state as it was last seen.
+    fn look_first(&self, mut state: u8) -> u8 {
+        let mut looks = 0;
+        while is_locked(state) && !has_waiters(state) && looks < thread::spin_steps(spin::FIRST_LOOKS) {
+            looks += 1;
+            thread::pause(1);
+            // Relaxed: only a guess, as in `lock_slow`.
+            state = self.state.load(Ordering::Relaxed);
+        }
+        if !has_waiters(state) {
+            self.sections.have_seen(is_locked(state));
+        }
+        state
     }
 
     #[cold]
@@ -676,5 +704,42 @@ impl Default for RawLock {
 impl fmt::Debug for RawLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawLock").field("locked", &self.is_locked()).finish()
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_it_held_for_long_learns_that_sections_are_long() {
+        let lock = RawLock::new();
+        lock.lock();
+        let look = |state| lock.look_first(state);
+        for _ in 0..100 {
+            look(LOCKED | PARKED);
+            assert!(!lock.sections.are_long(), "of a section in which somebody parks nothing is learned");
+        }
+        for _ in 0..100 {
+            assert_eq!(look(LOCKED), LOCKED);
+        }
+        assert!(lock.sections.are_long());
+        // SAFETY: we hold it.
+        unsafe { lock.unlock() };
+        for _ in 0..100 {
+            assert_eq!(look(LOCKED), UNLOCKED, "it was released before the first look");
+        }
+        assert!(!lock.sections.are_long());
+    }
+
+    #[test]
+    fn who_has_no_time_learns_nothing() {
+        let lock = RawLock::new();
+        lock.lock();
+        for _ in 0..100 {
+            assert!(!lock.try_lock());
+            assert!(!lock.try_lock_for(Duration::ZERO));
+        }
+        assert!(!lock.sections.are_long());
     }
 }

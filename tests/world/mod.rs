@@ -26,6 +26,8 @@ pub fn biased() -> impl Drop {
 /// Real threads go on in any case.
 pub fn leave_out(_is_left_out: bool) {}
 
+pub use std::thread::yield_now;
+
 /// Real threads spin in any case.
 pub fn spinning(_steps: u32) -> impl Drop {
     struct Nothing;

@@ -1,14 +1,15 @@
 //! `Lock`: mutual exclusion, hand-off, timeouts against wake-ups, fairness.
 
 use super::{Model, bounded, exhaustive};
-use crate::world::{Arc, Duration, JoinHandle, biased, some_time, spawn, spinning};
+use crate::world::{Arc, Duration, JoinHandle, biased, some_time, spawn, spinning, yield_now};
 use raddle::raw::RawLock;
 use raddle::{Lock, LockGuard};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
     exhaustive("lock_two_threads", 30, lock_two_threads),
-    exhaustive("lock_spinning", 15, lock_spinning),
+    exhaustive("lock_spinning", 17, lock_spinning),
+    exhaustive("lock_spinning_for_long", 10, lock_spinning_for_long),
     exhaustive("lock_two_threads_twice", 11_826, lock_two_threads_twice),
     bounded("lock_three_threads", 3, 1628, lock_three_threads),
     bounded("lock_starving", 3, 20_208, lock_starving),
@@ -107,6 +108,21 @@ fn lock_two_threads() {
 fn lock_spinning() {
     let _spinning = spinning(1);
     lock_two_threads();
+}
+
+/// As `lock_spinning`, and one section lasts for longer than the first look of the other thread, which goes on spinning, or parks.
+fn lock_spinning_for_long() {
+    let _spinning = spinning(1);
+    let lock = unbiased_lock();
+    let other = {
+        let mut guard = lock.lock();
+        let other = spawn_with(&lock, add_one);
+        yield_now();
+        *guard += 1;
+        other
+    };
+    other.join().unwrap();
+    assert_eq!(*lock.lock(), 2);
 }
 
 /// Two threads, two sections each: a waiter is barged past, parks again, and starves.

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::num::NonZeroU64;
 
-use super::atomic::{AtomicU64, AtomicUsize, Ordering};
+use super::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use super::time::Instant;
 use crate::primitives::Offer;
 
@@ -270,6 +270,54 @@ impl Park {
     }
 }
 
+/// How long a lock is held each time, as far as those know who have found it held: a number that may be lost or old; nothing but time depends on it.
+#[derive(Debug)]
+pub struct Sections {
+    /// It grows with each section that was long, and shrinks with each that was short.
+    long: AtomicU8,
+}
+
+impl Sections {
+    const MOST: u8 = 32;
+
+    /// From here on they are taken to be long.
+    const LONG: u8 = 12;
+
+    /// A short one counts for so many long ones: it may have seemed long because the cache line was, or because its thread had lost the processor.
+    const SHORT: u8 = 2;
+
+    /// They are short.
+    pub const fn new() -> Sections {
+        Sections { long: AtomicU8::new(0) }
+    }
+
+    /// Whether they are long as a rule.
+    pub fn are_long(&self) -> bool {
+        // Relaxed: advice, which may be old.
+        self.long.load(Ordering::Relaxed) >= Sections::LONG
+    }
+
+    /// One was long, or was not.
+    pub fn have_seen(&self, long: bool) {
+        // Relaxed, both: advice, which may be old, or lost.
+        let before = self.long.load(Ordering::Relaxed);
+        let after = if long {
+            before.saturating_add(1).min(Sections::MOST)
+        } else {
+            before.saturating_sub(Sections::SHORT)
+        };
+        if after != before {
+            self.long.store(after, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Default for Sections {
+    fn default() -> Sections {
+        Sections::new()
+    }
+}
+
 /// When to try something that may be worth while, or not: each time while it is, and else ever less often.
 #[derive(Debug)]
 struct Trials {
@@ -518,5 +566,23 @@ mod tests {
         assert!(!staying.is_due(Some(now + Duration::from_micros(500))));
         staying.has_stayed(false);
         assert!(!staying.is_due(None));
+    }
+
+    #[test]
+    fn sections_are_long_after_a_dozen_that_were_and_a_short_one_counts_for_two() {
+        let sections = Sections::new();
+        let until = |long| {
+            (1..100).find(|_| {
+                sections.have_seen(long);
+                sections.are_long() == long
+            })
+        };
+        assert_eq!(until(true), Some(12));
+        assert_eq!(until(false), Some(1));
+        assert_eq!(until(true), Some(2));
+        (0..255).for_each(|_| sections.have_seen(true));
+        assert_eq!(until(false), Some(11), "they are forgotten as soon, however many there were");
+        (0..255).for_each(|_| sections.have_seen(false));
+        assert_eq!(until(true), Some(12));
     }
 }
