@@ -33,7 +33,7 @@ const ASIDE: &[u32] = &{
 const CLOSE: &[u32] = &[1; 300];
 
 /// After those it offers the processor only twice, in case the holder needs it: one that has given it away looks again a time slice later, at worst.
-const YIELDS_ASIDE: u32 = 2;
+const YIELDS_AT_LOCK: u32 = 2;
 
 /// One thread's spinning in one call.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Spin {
 
     /// For the word of a lock, which its holders write again and again: each look takes the cache line from them. After the first looks.
     pub(crate) fn at_lock(sections: &Sections) -> Spin {
-        Spin { step: 0, busy: if sections.are_long() { CLOSE } else { ASIDE }, yields: YIELDS_ASIDE }
+        Spin { step: 0, busy: if sections.are_long() { CLOSE } else { ASIDE }, yields: YIELDS_AT_LOCK }
     }
 
     /// For one of more threads than there are processors, all of which have to run before it may go on.

@@ -48,7 +48,7 @@
 //!
 //! Two ways of spinning, each of them the worse one where the other belongs. Where sections are short, who finds the lock held looks seldom, and keeps away for the time of many
 //! of them: whoever holds it has the cache line to itself meanwhile. Where they are long, it looks all the time, so that the lock is not free for long before somebody has it. Which of the
-//! two they are is what those learn who find it held ([`Sections`], in a byte that would be padding): a short section is over by the time of the second look, a long one is not.
+//! two they are is what those learn who find it held ([`Sections`], in a byte that would be padding): a short section is over at one of the first looks, a long one at none.
 //!
 //! # The bias: release by a plain store
 //!
