@@ -8,7 +8,8 @@
 //! most show nothing new.
 
 use crate::primitives::Offer;
-use crate::primitives::thread::{self, Luck, Sections, Staying};
+use crate::primitives::advice::{Luck, Sections, Staying};
+use crate::primitives::thread;
 use crate::primitives::time::Instant;
 
 /// Of a thread's steps, the first that keep the processor, as a rule: so many pauses in each.

@@ -7,7 +7,7 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -1659,29 +1659,117 @@ fn when_the_pool_is_closed_timers_that_are_due_are_cancelled() {
     });
 }
 
-#[test]
-fn when_the_pool_has_no_room_timers_that_are_due_are_cancelled() {
-    within(|| {
-        let pool = Arc::new(WorkPool::builder().workers(1).queue_bound(1).build().unwrap());
-        let timers = Timers::builder().pool(Arc::clone(&pool)).build();
-        let go = busy_pool(&pool);
-        let drops = Drops::default();
-        let runs = Arc::new(AtomicUsize::new(0));
-        let all: Vec<Timer> = (0..5)
-            .map(|_| {
-                let (captured, runs) = (drops.capture(), Arc::clone(&runs));
-                timers.after(Duration::ZERO, move || {
-                    let _captured = captured;
-                    runs.fetch_add(1, Ordering::Relaxed);
-                })
+/// A service whose pool has one worker, which is busy, and room for one job; and what lets the worker go on.
+fn without_room() -> (Arc<WorkPool>, Timers, Arc<Event>) {
+    let pool = Arc::new(WorkPool::builder().workers(1).queue_bound(1).build().unwrap());
+    let timers = Timers::builder().pool(Arc::clone(&pool)).build();
+    let go = busy_pool(&pool);
+    (pool, timers, go)
+}
+
+/// Timers that are due: the first of them has room, and the service waits for room for the second. Each notes its number.
+fn due_without_room(timers: &Timers, pool: &WorkPool, drops: &Drops) -> (Vec<Timer>, Arc<Mutex<Vec<usize>>>) {
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    let all = (0..5)
+        .map(|number| {
+            let (captured, ran) = (drops.capture(), Arc::clone(&ran));
+            timers.after(Duration::ZERO, move || {
+                let _captured = captured;
+                ran.lock().unwrap().push(number);
             })
-            .collect();
-        // One has room; the service does not wait for more.
-        wait_until("the others are cancelled", || drops.count() >= 4);
-        assert_eq!(all.iter().filter(|timer| timer.is_finished()).count(), 4);
+        })
+        .collect();
+    wait_until("all are due, and one has room", || timers.pending() == 0 && pool.queued() == 1);
+    (all, ran)
+}
+
+#[test]
+fn when_the_pool_has_no_room_timers_that_are_due_wait_for_it() {
+    within(|| {
+        let (pool, timers, go) = without_room();
+        let drops = Drops::default();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let (all, ran) = due_without_room(&timers, &pool, &drops);
+        let periodic = timers.every(SHORT, {
+            let turns = Arc::clone(&turns);
+            move || {
+                turns.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert!(!all.iter().any(Timer::is_finished));
+        assert!(!all[0].join_for(SHORT));
+        assert_eq!(drops.count(), 0);
         go.set();
         all.iter().for_each(Timer::join);
-        assert_eq!((runs.load(Ordering::Relaxed), drops.count()), (1, 5));
+        assert_eq!(*ran.lock().unwrap(), [0, 1, 2, 3, 4], "not in the order of their deadlines");
+        wait_until("the one with a period runs, and goes on", || turns.load(Ordering::Relaxed) >= 3);
+        assert!(!periodic.is_finished());
+        drop(timers);
+        assert_eq!(drops.count(), 5);
+    });
+}
+
+#[test]
+fn timers_that_wait_for_room_can_be_cancelled() {
+    within(|| {
+        let (pool, timers, go) = without_room();
+        let drops = Drops::default();
+        let (all, ran) = due_without_room(&timers, &pool, &drops);
+        for (done, timer) in all.iter().enumerate() {
+            assert!(timer.cancel());
+            assert!(timer.is_finished());
+            assert_eq!(drops.count(), done + 1);
+        }
+        go.set();
+        drop(timers);
+        pool.close();
+        pool.join().unwrap();
+        assert_eq!(*ran.lock().unwrap(), []);
+    });
+}
+
+#[test]
+fn a_pool_without_room_that_is_terminated_cancels_the_timers_that_wait_for_it() {
+    within(|| {
+        let (pool, timers, go) = without_room();
+        let drops = Drops::default();
+        let (all, ran) = due_without_room(&timers, &pool, &drops);
+        pool.terminate();
+        all.iter().for_each(Timer::join);
+        assert_eq!((drops.count(), ran.lock().unwrap().len()), (5, 0));
+        go.set();
+        assert!(timers.after(Duration::ZERO, || unreachable!()).join_for(LONG));
+    });
+}
+
+#[test]
+fn the_service_may_be_dropped_by_whom_it_waits_for_to_have_room() {
+    within(|| {
+        for looks in 0..100 {
+            let pool = Arc::new(WorkPool::builder().workers(1).queue_bound(1).build().unwrap());
+            let timers = Timers::builder().pool(Arc::clone(&pool)).build();
+            let drops = Drops::default();
+            let (timers_to_job, timers_in_job) = mpsc::channel::<Timers>();
+            let job = pool.apply_async({
+                let pool = Arc::clone(&pool);
+                move || {
+                    let timers = timers_in_job.recv().unwrap();
+                    wait_until("one has room", || timers.pending() == 0 && pool.queued() == 1);
+                    (0..looks).for_each(|_| thread::yield_now());
+                    drop(timers);
+                }
+            });
+            let all: Vec<Timer> = (0..3)
+                .map(|_| {
+                    let captured = drops.capture();
+                    timers.after(Duration::ZERO, move || drop(captured))
+                })
+                .collect();
+            timers_to_job.send(timers).unwrap();
+            job.join().unwrap();
+            all.iter().for_each(Timer::join);
+            assert_eq!(drops.count(), 3);
+        }
     });
 }
 

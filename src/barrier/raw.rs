@@ -42,10 +42,11 @@
 
 use crate::deadline::Deadline;
 use crate::error::BrokenBarrier;
+use crate::primitives::advice::{Luck, Park};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread::{self, Luck, Park};
+use crate::primitives::thread;
 use crate::spin::{Poll, Polling, Spin};
 
 const ARRIVED_MASK: u64 = (1 << 28) - 1;

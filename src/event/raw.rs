@@ -34,10 +34,10 @@
 use core::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::primitives::advice::{Luck, Park};
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread::{Luck, Park};
 use crate::primitives::time::Instant;
 use crate::spin::{Poll, Spin};
 

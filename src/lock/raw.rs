@@ -108,11 +108,12 @@ use core::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::NotLocked;
+use crate::primitives::advice::Sections;
 use crate::primitives::atomic::{AtomicU8, AtomicU16, Ordering, Overwrite as _};
 use crate::primitives::const_fn;
 use crate::primitives::fence;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked, WakeHint};
-use crate::primitives::thread::{self, Sections};
+use crate::primitives::thread;
 use crate::primitives::time::{Instant, Patience};
 use crate::spin::{self, Snooze, Spin};
 
@@ -212,6 +213,7 @@ pub(crate) const fn wake_token(others: bool) -> UnparkToken {
 pub struct RawLock {
     /// Comes first: waiters are found by its address, which is the lock's ([`key_at`](RawLock::key_at)).
     state: AtomicU8,
+    /// How long the lock is held each time: for those who wait.
     sections: Sections,
     bias: AtomicU16,
 }

@@ -1,5 +1,6 @@
 //! For models: a pool without threads of its own. Those of the model are its workers, and each does what the model says and nothing else. So a
-//! scope or a `map` can be looked at, with one who steals from it, without all that a pool does between two jobs.
+//! scope or a `map` can be looked at, with one who steals from it, without all that a pool does between two jobs. Or one does all that a worker does, in a thread that
+//! the model has anyway.
 
 use core::mem::ManuallyDrop;
 use core::ptr;
@@ -91,6 +92,18 @@ impl core::fmt::Debug for BarePool {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("BarePool").finish_non_exhaustive()
     }
+}
+
+/// Counts the calling thread as the worker of a pool, and as busy, so that no job starts another: of a pool that was made with one worker and `lazy_start`.
+pub fn employ(pool: &WorkPool) {
+    assert!(pool.shared.sleep().start());
+    let _ = pool.shared.sleep().found();
+}
+
+/// What a worker does, until the pool is closed and there is no job. By the thread that was employed.
+pub fn work(pool: &WorkPool) {
+    pool.shared.sleep().search();
+    Worker::run(Arc::clone(&pool.shared), 0);
 }
 
 /// Calls `f` with the worker that the calling thread is.

@@ -25,9 +25,9 @@
 //! it no more; the wake-up included, which is why the two are one step if somebody is parked: the waiter can't be let go
 //! by the zero alone, while the wake-up is still to come and would meet whatever stands at that address then.
 
+use crate::primitives::advice::{Luck, Park};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, ParkToken, UnparkToken};
-use crate::primitives::thread::{Luck, Park};
 use crate::spin::{Poll, Polling};
 
 const PARKED: u64 = 0b1;

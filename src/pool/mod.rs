@@ -199,6 +199,15 @@ impl WorkPool {
         }
     }
 
+    /// As `apply_async`, but gives `f` back if the pool is closed.
+    #[cfg_attr(feature = "loom", track_caller)]
+    pub(crate) fn apply_async_or_return<F>(&self, f: F) -> Result<JobHandle<()>, F>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        submit(&self.shared, f, Nothing, Deadline::Never).map_err(TryApplyError::into_inner)
+    }
+
     /// As [`apply_async`](Self::apply_async), and calls `on_done` with the result: in the worker that has run `f`, before anybody who waits is let go. (If
     /// the job is cancelled: in the thread that does so.) A panic in `on_done` goes to the panic hook and harms nothing.
     ///

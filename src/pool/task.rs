@@ -46,10 +46,10 @@ use crate::deadline::Deadline;
 use crate::error::JobError;
 use crate::hook::{Hook, Payload};
 use crate::lock::Lock;
+use crate::primitives::advice::Park;
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::cell::TrackedCell;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread::Park;
 use crate::spin::Poll;
 
 const PHASE: u8 = 0b11;

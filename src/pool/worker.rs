@@ -15,7 +15,8 @@ use crate::error::TryPutError;
 use crate::event::Event;
 use crate::hook::{Hook, PanicHook, Payload};
 use crate::lock::Lock;
-use crate::primitives::thread::{self, JoinHandle, Luck, Park};
+use crate::primitives::advice::{Luck, Park};
+use crate::primitives::thread::{self, JoinHandle};
 use crate::queue::JoinableQueue;
 use crate::spin::{Poll, Snooze};
 
@@ -356,7 +357,7 @@ impl Worker {
     }
 
     /// What a thread of the pool does.
-    fn run(shared: Arc<Shared>, seat: usize) {
+    pub(super) fn run(shared: Arc<Shared>, seat: usize) {
         let worker = Worker::new(shared, seat);
         // It is a worker in its init already: what that asks of the pool is not waited for, but done there.
         thread::set_worker((&raw const worker).cast());
@@ -415,6 +416,8 @@ impl Worker {
                         return;
                     }
                     self.shared.luck.staying.was_parked(&park);
+                    // If there was a job that was not to be had: its submitter is in the middle of his step.
+                    thread::pause(1);
                 }
             }
         }

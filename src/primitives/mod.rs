@@ -8,6 +8,7 @@
 //!
 //! | module      | real                         | model                                                |
 //! |-------------|------------------------------|------------------------------------------------------|
+//! | [`advice`]  | how to wait at some place    | none: there is no time to save                       |
 //! | [`atomic`]  | `core::sync::atomic`         | newtypes over loom's: load marker, recorder, weakening |
 //! | [`cell`]    | an `UnsafeCell`              | the same, plus a loom cell that sees every access     |
 //! | [`fence`]   | `membarrier` on Linux        | full fences                                          |
@@ -23,12 +24,12 @@ pub mod parking;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
-pub use real::{BLOCK, FAR, FIRST_BUFFER, SEATS, atomic, cell, fence, thread, time};
+pub use real::{BLOCK, FAR, FIRST_BUFFER, SEATS, advice, atomic, cell, fence, thread, time};
 
 #[cfg(feature = "loom")]
 pub mod model;
 #[cfg(feature = "loom")]
-pub use model::{BLOCK, FAR, FIRST_BUFFER, SEATS, atomic, cell, fence, thread, time};
+pub use model::{BLOCK, FAR, FIRST_BUFFER, SEATS, advice, atomic, cell, fence, thread, time};
 
 /// What became of an offer of the processor (see [`thread::offer`]), in both worlds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

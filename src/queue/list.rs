@@ -59,7 +59,7 @@
 //! # Keeping a distance
 //!
 //! Where a getter is always in the block in which the putter is, each takes the cache lines from the other. So where to gather is
-//! [worth while](crate::primitives::thread::Luck::gathers), a getter that has to look at the tail, and finds a few items only, takes none of them at once: it goes to wait,
+//! [worth while](crate::primitives::advice::Luck::gathers), a getter that has to look at the tail, and finds a few items only, takes none of them at once: it goes to wait,
 //! where it stays away for a moment. (One that may not block takes an item there and then.)
 
 use core::array;

@@ -68,9 +68,9 @@ use crossbeam_utils::CachePadded;
 
 use crate::deadline::Deadline;
 use crate::error::TaskDoneTooOften;
+use crate::primitives::advice::{Luck, Park};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken};
-use crate::primitives::thread::{Luck, Park};
 use crate::primitives::time::Patience;
 use crate::spin::{Poll, Polling, Snooze};
 

@@ -32,7 +32,7 @@ use crate::spin::{Backoff, Polling};
 /// After a lost race, so many pauses: about two microseconds.
 const LOST: u32 = 160;
 
-/// With so many slots, those who wait may gather (see [`Luck`](crate::primitives::thread::Luck)) ...
+/// With so many slots, those who wait may gather (see [`Luck`](crate::primitives::advice::Luck)) ...
 const MANY: usize = 16;
 
 /// ... for so many pauses, or as many as there are slots, or with [`FAR`] slots or more, half as many: in that time those at the other end don't come to the end of the ring.

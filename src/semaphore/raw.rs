@@ -48,10 +48,10 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::primitives::advice::{Luck, Park};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::primitives::const_fn;
 use crate::primitives::parking::{self, FilterOp, ParkResult, ParkToken, UnparkToken, Unparked};
-use crate::primitives::thread::{Luck, Park};
 use crate::primitives::time::{Instant, Patience};
 use crate::spin::{Backoff, Poll, Spin};
 

@@ -291,7 +291,7 @@ impl fmt::Debug for Timer {
 ///
 /// For those who want their timers apart from the others in the process: to shut them down together, to have them run in a [`WorkPool`], or to hear of panics.
 ///
-/// Dropping it shuts it down and waits for its thread (but not if that is who drops it, from within a function).
+/// Dropping it shuts it down and waits for its thread (but not if that is who drops it, from within a function, or waits for room in the [pool](TimersBuilder::pool) just then).
 ///
 /// ```
 /// use raddle::{Timers, WorkPool};
@@ -417,8 +417,8 @@ impl TimersBuilder {
         self
     }
 
-    /// Runs the functions in this pool, so that one which takes long does not delay the others. If the pool is closed, or has a queue bound and no room, a timer that is due is
-    /// cancelled instead; for good, also if it has a period.
+    /// Runs the functions in this pool, so that one which takes long does not delay the others. If the pool has a queue bound and no room, timers that are due wait for that, in the
+    /// order of their deadlines. If it is closed, a timer that is due is cancelled instead; for good, also if it has a period.
     pub fn pool(mut self, pool: Arc<WorkPool>) -> TimersBuilder {
         self.pool = Some(pool);
         self

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::node::{self, Ended, HANDLE, Header, SERVICE};
 use super::wheel::{Due, Found, Wheel};
 use crate::deadline::Deadline;
-use crate::error::TimerStartError;
+use crate::error::{TimerStartError, TryApplyError};
 use crate::event::Event;
 use crate::hook::{Hook, PanicHook};
 use crate::lock::{Lock, LockGuard};
@@ -43,6 +43,8 @@ struct State {
     /// The deadline that the thread sleeps for; zero while it is awake or isn't there, the greatest number while it sleeps for nothing.
     wakes_at: u64,
     is_shut_down: bool,
+    /// The thread waits for room in the pool's queue, or is about to.
+    waits_for_room: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -123,6 +125,7 @@ impl Service {
             due: VecDeque::new(),
             wakes_at: 0,
             is_shut_down: false,
+            waits_for_room: false,
             thread: None,
         };
         Service { state: Lock::new(state), changed: Event::new(), begin: time::now(), name, pool, panic_hook }
@@ -488,15 +491,27 @@ impl Service {
         }
     }
 
-    /// Has a pool run a timer that is due.
+    /// Has a pool run a timer that is due. Waits for room there: who is behind this timer has to go the same way.
     ///
     /// # Safety
     ///
     /// The service holds it, and has taken it out of the wheel.
     unsafe fn give_to(self: &Arc<Self>, pool: &WorkPool, node: NonNull<Header>) {
         let fire = Fire { service: Arc::clone(self), node };
-        // If the pool is closed, or has no room, it comes back, and is dropped.
-        drop(pool.try_apply_async(move || fire.run()));
+        // What comes back from a closed pool is dropped, and what is left when the service is shut down: that cancels the timer.
+        if let Err(TryApplyError::Full(job)) = pool.try_apply_async(move || fire.run())
+            && self.may_wait_for_room()
+        {
+            drop(pool.apply_async_or_return(job));
+            self.state.lock().waits_for_room = false;
+        }
+    }
+
+    /// For the thread, before it waits for room. False: the service is shut down.
+    fn may_wait_for_room(&self) -> bool {
+        let mut state = self.state.lock();
+        state.waits_for_room = !state.is_shut_down;
+        state.waits_for_room
     }
 
     /// Runs the function of a timer, and says so in `running`, which this thread has set. Afterwards it is put back, if it has a period. True: it has run for the last time, and is to be ended.
@@ -578,9 +593,13 @@ impl Service {
         }
     }
 
-    /// Waits for the end of the thread, unless that is the caller.
+    /// Waits for the end of the thread, unless that is the caller, or waits for room in the pool: which the caller may have to make.
     pub(super) fn join(&self) {
-        let thread = self.state.lock().thread.take();
+        let thread = {
+            let mut state = self.state.lock();
+            let waits_for_room = state.waits_for_room;
+            state.thread.take().filter(|_| !waits_for_room)
+        };
         if let Some(thread) = thread
             && !thread::is_current(&thread)
         {

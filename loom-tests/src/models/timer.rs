@@ -6,7 +6,8 @@
 use super::queue::Tally;
 use super::{Model, bounded};
 use crate::world::{Arc, Data, Duration, some_time, spawn};
-use raddle::{Timer, TimerStartError, Timers};
+use raddle::pool::bare;
+use raddle::{Timer, TimerStartError, Timers, WorkPool};
 
 /// The models of this file.
 pub const MODELS: &[Model] = &[
@@ -27,12 +28,16 @@ pub const MODELS: &[Model] = &[
     bounded("timer_cancel_by_two", 3, 45_600, cancel_by_two),
     bounded("timer_cancel_while_joined", 3, 200_000, cancel_while_joined),
     bounded("timer_every_join_timeout", 3, 9_600, every_join_timeout),
+    bounded("timer_dropped_for_room", 3, 5_800, dropped_for_room),
 ];
 
 /// Too many interleavings for loom to go through in a quarter of a minute: these run as stress tests only, and their parts are in
 /// other models.
-pub const STRESS_ONLY: &[Model] =
-    &[bounded("timer_two", 3, 1, two), bounded("timer_joined_by_two", 3, 1, joined_by_two)];
+pub const STRESS_ONLY: &[Model] = &[
+    bounded("timer_two", 3, 1, two),
+    bounded("timer_joined_by_two", 3, 1, joined_by_two),
+    bounded("timer_due_without_room", 3, 1, due_without_room),
+];
 
 /// A timer that leaves a note of having run, and a thing whose drops are counted.
 fn noting(timers: &Timers, tally: &Tally, ran: &Arc<Data<u32>>) -> Timer {
@@ -350,4 +355,44 @@ fn every_join_timeout() {
     timer.join();
     drop(timers);
     ran.with(|_| ());
+}
+
+/// A service, and its pool: with room for one job, which is there, and no worker but the calling thread.
+fn without_room() -> (Timers, Arc<WorkPool>) {
+    let pool = WorkPool::builder().workers(1).lazy_start(true).queue_bound(1).build();
+    let pool = Arc::new(pool.expect("no thread is started"));
+    bare::employ(&pool);
+    pool.spawn(|| ());
+    (Timers::builder().pool(Arc::clone(&pool)).build(), pool)
+}
+
+/// It is due before there is room for it, or after that: it runs.
+fn due_without_room() {
+    let ran = Arc::new(Data::new(0));
+    let (timers, pool) = without_room();
+    let timer = timers.after(Duration::ZERO, {
+        let (ran, pool) = (Arc::clone(&ran), Arc::clone(&pool));
+        move || {
+            ran.with_mut(|ran| *ran += 1);
+            pool.close();
+        }
+    });
+    bare::work(&pool);
+    timer.join();
+    ran.with(|ran| assert_eq!(*ran, 1));
+    drop(timers);
+}
+
+/// The only worker drops the service, which may wait for room just then: that is there only when the worker goes on.
+fn dropped_for_room() {
+    let tally = Tally::default();
+    let (timers, pool) = without_room();
+    let thing = tally.thing(1);
+    let timer = timers.after(Duration::ZERO, move || drop(thing));
+    drop(timers);
+    pool.close();
+    bare::work(&pool);
+    timer.join();
+    drop(pool);
+    tally.check();
 }

@@ -2,6 +2,7 @@
 //!
 //! | file          | what is in it                                                             |
 //! |---------------|---------------------------------------------------------------------------|
+//! | `advice.rs`   | none: nothing here depends on time                                         |
 //! | `atomic.rs`   | newtypes that close a gap in loom, record what they do, and can be weakened |
 //! | `cell.rs`     | data with a loom cell beside it that sees every access                     |
 //! | `fence.rs`    | a light and a heavy fence: both full ones                                  |
@@ -11,6 +12,7 @@
 //! | `recorder.rs` | the timeline of the execution that runs, printed when a model fails        |
 //! | `weaken.rs`   | which sites were reached, and the one that is broken on purpose            |
 
+pub mod advice;
 pub mod atomic;
 pub mod cell;
 pub mod fence;

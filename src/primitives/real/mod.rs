@@ -1,5 +1,6 @@
 //! The real world: the processor's atomics, the operating system's threads and clock, `parking_lot_core`.
 
+pub mod advice;
 pub mod atomic;
 pub mod cell;
 pub mod fence;
