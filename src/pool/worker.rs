@@ -416,8 +416,6 @@ impl Worker {
                         return;
                     }
                     self.shared.luck.staying.was_parked(&park);
-                    // If there was a job that was not to be had: its submitter is in the middle of his step.
-                    thread::pause(1);
                 }
             }
         }

@@ -36,6 +36,7 @@ pub const MODELS: &[Model] = &[
 pub const STRESS_ONLY: &[Model] = &[
     bounded("timer_two", 3, 1, two),
     bounded("timer_joined_by_two", 3, 1, joined_by_two),
+    // Its worker, which does not poll here, would look without end for the job that the service is in the middle of giving. `timer_dropped_for_room`.
     bounded("timer_due_without_room", 3, 1, due_without_room),
 ];
 
