@@ -14,6 +14,7 @@ mod drawing;
 mod models;
 mod recording;
 mod runner;
+mod stacks;
 mod weaken;
 mod world;
 
