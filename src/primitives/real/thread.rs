@@ -49,8 +49,8 @@ const NOT_TAKEN: core::time::Duration = core::time::Duration::from_micros(1);
 /// An offer of the processor that is taken for longer than this costs more than to park.
 const TAKEN_FOR_LONG: core::time::Duration = core::time::Duration::from_micros(100);
 
-/// Who took it was a colleague if there was a step at least this often.
-const COLLEAGUES_STEP: core::time::Duration = core::time::Duration::from_micros(5);
+/// Who took it was a colleague if there was a step at least this often. (Not oftener: where each step costs a wake-up, colleagues are as slow as that, and if they made us wary all would park, and stay as slow.)
+const COLLEAGUES_STEP: core::time::Duration = core::time::Duration::from_micros(100);
 
 /// So many offers are not made after one that was taken for long by a thread that had nothing to do with us. That was a time slice, as long as a hundred parks: so it is worth
 /// another try soon, but not again and again.
