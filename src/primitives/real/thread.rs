@@ -49,7 +49,8 @@ const NOT_TAKEN: core::time::Duration = core::time::Duration::from_micros(1);
 /// An offer of the processor that is taken for longer than this costs more than to park.
 const TAKEN_FOR_LONG: core::time::Duration = core::time::Duration::from_micros(100);
 
-/// Who took it was a colleague if there was a step at least this often. (Not oftener: where each step costs a wake-up, colleagues are as slow as that, and if they made us wary all would park, and stay as slow.)
+/// Who took it was a colleague if there was a step at least this often. (To ask for more is too much: where each step costs a wake-up colleagues are slow, and if they
+/// made us wary for that, all would park, and stay as slow.)
 const COLLEAGUES_STEP: core::time::Duration = core::time::Duration::from_micros(100);
 
 /// So many offers are not made after one that was taken for long by a thread that had nothing to do with us. That was a time slice, as long as a hundred parks: so it is worth
@@ -89,12 +90,16 @@ pub fn offer(steps: impl Fn() -> u64) -> Offer {
         }
         return if taken <= NOT_TAKEN { Offer::NotTaken } else { Offer::Taken };
     }
-    let expected = taken.as_nanos() / COLLEAGUES_STEP.as_nanos();
-    if u128::from(steps().wrapping_sub(steps_before)) < expected {
+    if !were_colleagues(taken, steps().wrapping_sub(steps_before)) {
         WARY.store(next, Ordering::Relaxed);
         WARY_NEXT.store((2 * next).min(WARY_AT_MOST), Ordering::Relaxed);
     }
     Offer::TakenForLong
+}
+
+/// Whether those who had the processor for so long, while so many steps were taken, had to do with us.
+fn were_colleagues(taken: core::time::Duration, steps: u64) -> bool {
+    u128::from(steps) >= taken.as_nanos() / COLLEAGUES_STEP.as_nanos()
 }
 
 /// Whether the thread behind this handle is at its end, but for its thread-locals.
@@ -189,4 +194,21 @@ fn assign_id() -> NonZeroU64 {
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     ID.set(id);
     NonZeroU64::new(id).expect("raddle: thread ids are used up")
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn colleagues_are_those_who_take_steps_be_they_slow() {
+        let slice = Duration::from_millis(3);
+        assert!(!were_colleagues(slice, 0), "a stranger");
+        assert!(!were_colleagues(slice, 29));
+        assert!(were_colleagues(slice, 30), "one in each 100 µs");
+        assert!(were_colleagues(Duration::from_micros(150), 1));
+        assert!(!were_colleagues(Duration::from_micros(150), 0));
+    }
 }
